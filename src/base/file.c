@@ -1,0 +1,175 @@
+/* Mapped reading and whole-or-nothing writing. POSIX. */
+#include "base/base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WRITER_BUFFER_BYTES = 1 << 20 };
+
+qvk_status qvk__file_map(const char *path, qvk__file *out, qvk_error *err)
+{
+    qvk_status status = QVK_OK;
+    struct stat info;
+    void *data = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    QVK__CHECK(fd >= 0, err, errno == ENOENT ? QVK_NOT_FOUND : QVK_IO, "%s: %s", path, strerror(errno));
+    QVK__CHECK_GO(fstat(fd, &info) == 0, err, QVK_IO, "%s: %s", path, strerror(errno));
+    QVK__CHECK_GO(S_ISREG(info.st_mode), err, QVK_IO, "%s: not a regular file", path);
+    if (info.st_size > 0) {
+        data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        QVK__CHECK_GO(data != MAP_FAILED, err, QVK_IO, "%s: %s", path, strerror(errno));
+    }
+    out->data = data;
+    out->bytes = (uint64_t)info.st_size;
+done:
+    close(fd);
+    return status;
+}
+
+void qvk__file_unmap(qvk__file *file)
+{
+    if (file->data)
+        munmap((void *)(uintptr_t)file->data, (size_t)file->bytes);
+    memset(file, 0, sizeof *file);
+}
+
+static char *temporary_name(const char *path)
+{
+    static const char format[] = "%s.tmp.%ld.%llx";
+    unsigned long long tag = (unsigned long long)qvk__clock_ns();
+    int length = snprintf(NULL, 0, format, path, (long)getpid(), tag);
+    char *name = length < 0 ? NULL : malloc((size_t)length + 1);
+
+    if (name)
+        snprintf(name, (size_t)length + 1, format, path, (long)getpid(), tag);
+    return name;
+}
+
+static void release(qvk__writer *writer)
+{
+    if (writer->descriptor >= 0)
+        close(writer->descriptor);
+    free(writer->path);
+    free(writer->temporary);
+    free(writer->buffer);
+    memset(writer, 0, sizeof *writer);
+    writer->descriptor = -1;
+}
+
+qvk_status qvk__writer_open(const char *path, qvk__writer *out, qvk_error *err)
+{
+    qvk_status status = QVK_OK;
+    qvk__writer writer = {.descriptor = -1};
+
+    writer.path = strdup(path);
+    writer.temporary = temporary_name(path);
+    writer.buffer = malloc(WRITER_BUFFER_BYTES);
+    QVK__CHECK_GO(writer.path && writer.temporary && writer.buffer, err, QVK_OUT_OF_MEMORY,
+                  "%s: out of memory", path);
+    writer.descriptor = open(writer.temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    QVK__CHECK_GO(writer.descriptor >= 0, err, QVK_IO, "%s: %s", path, strerror(errno));
+    *out = writer;
+    return QVK_OK;
+done:
+    release(&writer);
+    return status;
+}
+
+static qvk_status write_all(qvk__writer *writer, const uint8_t *data, uint64_t bytes, qvk_error *err)
+{
+    while (bytes > 0) {
+        size_t chunk = (size_t)QVK__MIN(bytes, (uint64_t)1 << 30);
+        ssize_t wrote = write(writer->descriptor, data, chunk);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        QVK__CHECK(wrote > 0, err, QVK_IO, "%s: %s", writer->path, wrote < 0 ? strerror(errno) : "disk full");
+        data += wrote;
+        bytes -= (uint64_t)wrote;
+    }
+    return QVK_OK;
+}
+
+static qvk_status flush(qvk__writer *writer, qvk_error *err)
+{
+    size_t bytes = writer->buffered;
+    writer->buffered = 0;
+    return write_all(writer, writer->buffer, bytes, err);
+}
+
+qvk_status qvk__writer_add(qvk__writer *writer, const void *data, uint64_t bytes, qvk_error *err)
+{
+    if (bytes > WRITER_BUFFER_BYTES - writer->buffered)
+        QVK__TRY(flush(writer, err));
+    if (bytes > WRITER_BUFFER_BYTES) {
+        QVK__TRY(write_all(writer, data, bytes, err));
+    } else if (bytes > 0) {
+        memcpy(writer->buffer + writer->buffered, data, (size_t)bytes);
+        writer->buffered += (size_t)bytes;
+    }
+    writer->position += bytes;
+    return QVK_OK;
+}
+
+qvk_status qvk__writer_pad(qvk__writer *writer, uint64_t alignment, qvk_error *err)
+{
+    static const uint8_t zeros[256];
+    uint64_t missing = qvk__round_up(writer->position, alignment) - writer->position;
+
+    while (missing > 0) {
+        uint64_t take = QVK__MIN(missing, sizeof zeros);
+        QVK__TRY(qvk__writer_add(writer, zeros, take, err));
+        missing -= take;
+    }
+    return QVK_OK;
+}
+
+qvk_status qvk__writer_commit(qvk__writer *writer, qvk_error *err)
+{
+    qvk_status status = QVK_OK;
+
+    QVK__TRY_GO(flush(writer, err));
+    QVK__CHECK_GO(fsync(writer->descriptor) == 0 || errno == EINVAL || errno == ENOTSUP, err, QVK_IO,
+                  "%s: %s", writer->path, strerror(errno));
+    QVK__CHECK_GO(rename(writer->temporary, writer->path) == 0, err, QVK_IO, "%s: %s", writer->path,
+                  strerror(errno));
+    release(writer);
+    return QVK_OK;
+done:
+    qvk__writer_abandon(writer);
+    return status;
+}
+
+void qvk__writer_abandon(qvk__writer *writer)
+{
+    /* A released writer has no temporary, so this is safe after a commit and on a zeroed struct. */
+    if (!writer->temporary)
+        return;
+    unlink(writer->temporary);
+    release(writer);
+}
+
+qvk_status qvk__file_write(const char *path, const void *data, uint64_t bytes, qvk_error *err)
+{
+    qvk__writer writer;
+    qvk_status status;
+
+    QVK__TRY(qvk__writer_open(path, &writer, err));
+    QVK__TRY_GO(qvk__writer_add(&writer, data, bytes, err));
+    QVK__TRY_GO(qvk__writer_commit(&writer, err));
+done:
+    qvk__writer_abandon(&writer);
+    return status;
+}
+
+uint64_t qvk__clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}

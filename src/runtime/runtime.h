@@ -1,0 +1,45 @@
+/*
+ * runtime: runs a qvk__program. Prepares delegates for a device (or for the reference executor), binds
+ * memory, records, submits, reads back, and runs the steps outside delegates on the reference.
+ */
+#ifndef QVK__RUNTIME_H
+#define QVK__RUNTIME_H
+
+#include "gpu/gpu.h"
+#include "kernels/kernels.h"
+#include "program/program.h"
+#include "qvk/module.h"
+
+typedef struct qvk__session qvk__session; /* one loaded program */
+
+typedef struct qvk__session_params {
+    bool verify, profile;
+    bool tuning; /* self-test and tune kernels at first use */
+    void (*log)(void *user, int level, const char *message);
+    void *log_user;
+} qvk__session_params;
+
+/* gpu NULL: everything on the reference executor. The program is borrowed and must outlive the session; its
+ * constants are read only during create. */
+qvk_status qvk__session_create(qvk__gpu *gpu, qvk__program *program, const qvk__session_params *params,
+                               qvk__session **out, qvk_error *err);
+void qvk__session_destroy(qvk__session **session);
+/* Method by index; inputs and outputs as in qvk_module_forward. */
+qvk_status qvk__session_run(qvk__session *session, uint32_t method, const qvk_value *inputs,
+                            uint32_t n_inputs, qvk_value *outputs, uint32_t n_outputs, qvk_error *err);
+qvk_status qvk__session_reset(qvk__session *session, qvk_error *err);
+void qvk__session_load_info(const qvk__session *session, qvk_load_info *out);
+qvk_status qvk__session_profile(const qvk__session *session, qvk_profile_entry *out, size_t *n,
+                                qvk_error *err);
+/*
+ * A delegate alone, without a .pte around it (integrations): inputs and outputs are tensors or symbolic
+ * integers in the order of the blob's input and output ids.
+ */
+typedef struct qvk__engine qvk__engine;
+qvk_status qvk__engine_create(qvk__gpu *gpu, const qvk__graph *graph, const qvk__session_params *params,
+                              qvk__engine **out, qvk_error *err);
+void qvk__engine_destroy(qvk__engine **engine);
+qvk_status qvk__engine_run(qvk__engine *engine, const qvk_value *inputs, uint32_t n_inputs,
+                           qvk_value *outputs, uint32_t n_outputs, qvk_error *err);
+
+#endif
