@@ -1,0 +1,59 @@
+# The front door. meson and ninja do the work; see meson.build and CONTRIBUTING.md.
+BUILD  ?= build
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+
+tools = tools
+
+# Prerequisites run in the order they are written: first the packages, then the configuration that looks for them.
+.NOTPARALLEL:
+.DEFAULT_GOAL := all
+.PHONY: all demo test check bench install uninstall clean format help deps-build deps-test deps-check configure
+
+all: deps-build configure ## build the command (build/qvk) and the library
+	@ninja -C $(BUILD) -j $(JOBS)
+
+demo: deps-test configure ## run the two demonstration models on the Vulkan device found
+	@ninja -C $(BUILD) -j $(JOBS)
+	@$(tools)/demo.sh $(BUILD)
+
+test: deps-test configure ## run every test; ends with "N passed, N failed"
+	@ninja -C $(BUILD) -j $(JOBS)
+	@$(tools)/run_tests.sh -C $(BUILD) --setup lavapipe $(swiftshader)
+
+check: deps-check ## everything a change must pass: format, rooms, both compilers, sanitizers, validation layers
+	@$(tools)/check.sh
+
+bench: deps-test ## time kernels and models (its own release build)
+	@$(tools)/bench.sh
+
+install: all ## install below PREFIX (default /usr/local); DESTDIR is honoured
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@meson install -C $(BUILD)
+
+uninstall: ## remove what install put there
+	@ninja -C $(BUILD) uninstall
+
+clean: ## remove everything built, the private glslang too
+	rm -rf build build-check build-bench $(BUILD)
+
+format: ## rewrite the sources in the project's format
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+# Where it is installed, the device tests run once more on SwiftShader, the device with the fewest features.
+swiftshader = $(if $(wildcard /usr/lib/chromium/vk_swiftshader_icd.json),--setup swiftshader:device)
+
+deps-build deps-test deps-check:
+	@$(tools)/install_deps.sh $(@:deps-%=%)
+
+# Configured once, and again when the private glslang came later than the configuration.
+glslang = build/venv-glslang/bin/glslangValidator
+configure:
+	@if [ ! -f $(BUILD)/build.ninja ]; then \
+	    meson setup $(BUILD); \
+	elif [ $(glslang) -nt $(BUILD)/build.ninja ]; then \
+	    meson setup --reconfigure $(BUILD); \
+	fi
