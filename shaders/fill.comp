@@ -5,13 +5,13 @@
 #include "flat_id.glsl"
 
 layout(local_size_x_id = 0) in;
-layout(push_constant) uniform Params
+layout(set = 0, binding = 0) uniform Params
 {
     uint first;
     uint count;
     uint pattern;
 };
-layout(set = 0, binding = 0) writeonly buffer Output
+layout(set = 0, binding = 1) writeonly buffer Output
 {
     uint output_words[];
 };

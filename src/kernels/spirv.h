@@ -1,6 +1,6 @@
 /*
- * The compiled shaders, one per row of shaders/kernels.def, linked into the library as constant words.
- * The table itself is written at build time (shaders/meson.build, tools/embed_spirv.c).
+ * The compiled shaders, one per row of shaders/kernels.def, linked into the library as constant words. The table itself
+ * is written at build time (shaders/meson.build, tools/embed_spirv.c).
  */
 #ifndef QVK__SPIRV_H
 #define QVK__SPIRV_H
@@ -8,22 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* QVK__KERNEL_<id> for every row of kernels.def, in its order. */
-typedef enum qvk__kernel_id {
-#define KERNEL(id, source, defines, n_buffers, caps, target_env) QVK__KERNEL_##id,
-#include "kernels.def"
-#undef KERNEL
-    QVK__KERNEL_COUNT
-} qvk__kernel_id;
-
-/* A SPIR-V module. words is NULL for a variant this build's glslang was too old to compile: take another one.
- */
+/* A SPIR-V module. words is NULL for a variant this build's glslang was too old to compile: take another one. */
 typedef struct qvk__spirv {
     const uint32_t *words;
     size_t n_words;
 } qvk__spirv;
 
-/* QVK__KERNEL_COUNT entries, indexed by qvk__kernel_id. */
+/* QVK__KERNEL_COUNT entries, indexed by qvk__kernel. */
 extern const qvk__spirv qvk__spirv_table[];
 
 #endif

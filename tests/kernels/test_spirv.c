@@ -1,3 +1,4 @@
+#include "kernels/kernels.h"
 #include "kernels/spirv.h"
 #include "support/support.h"
 
