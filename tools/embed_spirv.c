@@ -58,8 +58,8 @@ int main(int argc, char **argv)
     module *modules = calloc((size_t)argc, sizeof(*modules));
     if (out == NULL || modules == NULL)
         fail("cannot be written", argv[1]);
-    fprintf(out,
-            "/* Made by tools/embed_spirv.c from shaders/kernels.def. */\n#include \"kernels/kernels.h\"\n#include \"kernels/spirv.h\"\n\n");
+    fprintf(out, "/* Made by tools/embed_spirv.c from shaders/kernels.def. */\n#include "
+                 "\"kernels/kernels.h\"\n#include \"kernels/spirv.h\"\n\n");
     for (int i = 2; i < argc; i++) {
         const char *equals = strchr(argv[i], '=');
         if (equals == NULL)

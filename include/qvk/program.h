@@ -37,8 +37,7 @@ QVK_API int32_t qvk_program_sample_count(const qvk_program *program);
 QVK_API qvk_status qvk_program_sample(const qvk_program *program, int32_t index, qvk_tensor *out,
                                       qvk_error *err);
 
-/* ---- building a program in C
- * --------------------------------------------------------------------------------- */
+/* ---- building a program in C --------------------------------------------------------------------------- */
 
 typedef struct qvk_builder qvk_builder;
 typedef struct qvk_node qvk_node; /* a value of the program being built; owned by the builder */

@@ -35,8 +35,7 @@ typedef enum qvk_scheme {
 QVK_API qvk_scheme qvk_scheme_from_name(const char *name);
 QVK_API const char *qvk_scheme_name(qvk_scheme scheme);
 
-/* ---- torchao flow
- * --------------------------------------------------------------------------------------------- */
+/* ---- torchao flow -------------------------------------------------------------------------------------- */
 
 typedef enum qvk_mapping_type { /* torchao MappingType */
                                 QVK_MAPPING_SYMMETRIC = 0,
@@ -102,8 +101,7 @@ typedef struct qvk_quantize_params {
 QVK_API qvk_status qvk_quantize(qvk_program *program, const qvk_quant_config *config,
                                 const qvk_quantize_params *params, qvk_error *err);
 
-/* ---- PT2E flow
- * ------------------------------------------------------------------------------------------------ */
+/* ---- PT2E flow ----------------------------------------------------------------------------------------- */
 
 /* get_symmetric_quantization_config(is_dynamic, weight_bits, act_bits, act_qmin, act_qmax, weight_qmin,
  * weight_qmax) */

@@ -14,7 +14,7 @@
 
 #include "qvk/status.h"
 
-/* ---- errors ------------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------------- */
 
 /* Fills *err (NULL allowed) and returns `status`, so that a failure is one statement. */
 qvk_status qvk__fail(qvk_error *err, qvk_status status, const char *format, ...) QVK_PRINTF(3, 4);

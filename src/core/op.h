@@ -74,8 +74,7 @@ qvk__arg qvk__arg_from_float(double value);
 qvk__arg qvk__arg_from_bool(bool value);
 qvk__arg qvk__arg_from_value(int32_t value);
 
-/* ---- the table ------------------------------------------------------------------------------------------
- */
+/* ---- the table ----------------------------------------------------------------------------------------- */
 
 /* Outputs as an array of tensors to be filled in: dtype, rank, sizes; data is not touched. */
 typedef qvk_status (*qvk__shape_fn)(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs,
@@ -97,8 +96,7 @@ qvk__op qvk__op_find(const char *name);
  */
 qvk__op qvk__op_find_kernel(const char *name, const char *overload);
 
-/* ---- schemas --------------------------------------------------------------------------------------------
- */
+/* ---- schemas ------------------------------------------------------------------------------------------- */
 
 #define QVK__MAX_PARAMS 32
 
@@ -124,8 +122,7 @@ typedef struct qvk__signature {
  * copied or moved afterwards (fallback lists point into it). */
 void qvk__op_signature(qvk__op op, qvk__signature *out);
 
-/* ---- inference ------------------------------------------------------------------------------------------
- */
+/* ---- inference ----------------------------------------------------------------------------------------- */
 
 /* Number of outputs for these (resolved) arguments: the schema's, or computed for split-like operators. */
 qvk_status qvk__op_count_outputs(qvk__op op, const qvk__arg *args, int n_args, int *n_outs, qvk_error *err);

@@ -100,8 +100,7 @@ uint32_t qvk__gpu_validation_messages(const qvk__gpu *gpu);
 /* Bytes of device memory allocated now. */
 uint64_t qvk__gpu_memory_used(const qvk__gpu *gpu);
 
-/* ---- buffers --------------------------------------------------------------------------------------------
- */
+/* ---- buffers ------------------------------------------------------------------------------------------- */
 
 typedef enum qvk__gpu_memory {
     QVK__GPU_MEMORY_DEVICE,  /* device local */
@@ -133,8 +132,7 @@ qvk_status qvk__gpu_upload_begin(qvk__gpu *gpu, uint64_t bytes, void **span, qvk
 qvk_status qvk__gpu_upload_end(qvk__gpu *gpu, const qvk__gpu_buffer *dst, uint64_t offset, qvk_error *err);
 qvk_status qvk__gpu_upload_flush(qvk__gpu *gpu, qvk_error *err);
 
-/* ---- pipelines ------------------------------------------------------------------------------------------
- */
+/* ---- pipelines ----------------------------------------------------------------------------------------- */
 
 #define QVK__GPU_MAX_BINDINGS 12
 #define QVK__GPU_MAX_SPECS    24
@@ -162,8 +160,7 @@ qvk_status qvk__gpu_pipeline_get(qvk__gpu *gpu, const qvk__gpu_pipeline_params *
 /* Writes the pipeline cache to cache_dir if anything was added (atomic). */
 qvk_status qvk__gpu_cache_save(qvk__gpu *gpu, qvk_error *err);
 
-/* ---- recordings -----------------------------------------------------------------------------------------
- */
+/* ---- recordings ---------------------------------------------------------------------------------------- */
 
 typedef struct qvk__gpu_range {
     const qvk__gpu_buffer *buffer;

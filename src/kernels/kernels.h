@@ -18,8 +18,7 @@
 #include "core/graph.h"
 #include "gpu/gpu.h"
 
-/* ---- the kernel table (shaders/kernels.def)
- * ---------------------------------------------------------------- */
+/* ---- the kernel table (shaders/kernels.def) ------------------------------------------------------------ */
 
 typedef enum qvk__kernel {
 #define KERNEL(id, source, defines, n_buffers, caps, target_env) QVK__KERNEL_##id,
@@ -40,8 +39,7 @@ void qvk__kernel_spirv(qvk__kernel kernel, const uint32_t **words, size_t *n_wor
 /* Built, and the device has what it needs. */
 bool qvk__kernel_usable(qvk__kernel kernel, const qvk__gpu_caps *caps);
 
-/* ---- planning -------------------------------------------------------------------------------------------
- */
+/* ---- planning ------------------------------------------------------------------------------------------ */
 
 #define QVK__MAX_DISPATCH_PARAMS 64 /* 32-bit words of the uniform block */
 

@@ -1,6 +1,6 @@
 /*
- * The compiled shaders, one per row of shaders/kernels.def, linked into the library as constant words. The table itself
- * is written at build time (shaders/meson.build, tools/embed_spirv.c).
+ * The compiled shaders, one per row of shaders/kernels.def, linked into the library as constant words. The
+ * table itself is written at build time (shaders/meson.build, tools/embed_spirv.c).
  */
 #ifndef QVK__SPIRV_H
 #define QVK__SPIRV_H
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A SPIR-V module. words is NULL for a variant this build's glslang was too old to compile: take another one. */
+/* A SPIR-V module. words is NULL for a variant this build's glslang was too old for: take another one. */
 typedef struct qvk__spirv {
     const uint32_t *words;
     size_t n_words;

@@ -14,8 +14,7 @@
 
 #include <cmocka.h>
 
-/* ---- random numbers: the same sequence for the same seed, on every machine
- * --------------------------------- */
+/* ---- random numbers: the same sequence for the same seed, on every machine ----------------------------- */
 
 typedef struct test_rng {
     uint64_t state;
@@ -32,8 +31,7 @@ float test_rng_normal(test_rng *rng);
 void test_rng_fill_uniform(test_rng *rng, float *out, size_t n, float low, float high);
 void test_rng_fill_bytes(test_rng *rng, void *out, size_t n_bytes);
 
-/* ---- comparison
- * -------------------------------------------------------------------------------------------- */
+/* ---- comparison ---------------------------------------------------------------------------------------- */
 
 /*
  * Accepts actual when |actual - expected| <= abs + rel * |expected|. NaN equals NaN, an infinity only itself.
@@ -54,8 +52,7 @@ extern const test_tolerance TEST_F16_STORAGE; /* results stored in fp16 */
 void test_assert_close(const char *what, const float *actual, const float *expected, size_t n,
                        test_tolerance tolerance);
 
-/* ---- files
- * ------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------- */
 
 /* A new empty folder, removed with all it holds by test_temp_dir_remove. The caller owns the text (free). */
 char *test_temp_dir(void);
