@@ -108,7 +108,8 @@ typedef struct qvk__param {
     bool has_default;
     qvk__arg fallback; /* the default; list defaults of one number stand for every dimension and are INTs of
                           count 1 */
-    int64_t fallback_int; /* storage of a one-element list default */
+    int64_t fallback_int;   /* storage of a one-element list default */
+    char fallback_text[16]; /* storage of a string default */
 } qvk__param;
 
 typedef struct qvk__signature {
