@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # TAP for test scripts: source this, call check once for each thing tested, and finish at the end.
 #
 #   . "$QVK_SOURCE/tests/support/tap.sh"

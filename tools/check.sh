@@ -1,0 +1,86 @@
+#!/bin/sh
+# check.sh [STEP...]
+# Everything a change must pass; `make check` runs all steps, in this order. Each build has its own folder below
+# build-check. A step that fails shows its output; the rest still run. Exit status 1 when any failed.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
+swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
+root=build-check
+mkdir -p $root
+
+# A configured and built folder below build-check: name, compiler, meson options.
+build() {
+    dir=$root/$1
+    compiler=$2
+    shift 2
+    [ -f "$dir/build.ninja" ] || CC=$compiler meson setup "$dir" "$@" || return 1
+    ninja -C "$dir" -j "$jobs"
+}
+
+step_format() { # every source in the project's format
+    git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+}
+
+step_rooms() { # no room includes what it must not see
+    tools/check_includes.sh
+}
+
+step_tree() { # file names, sizes, no unfinished work
+    tools/check_tree.sh
+}
+
+step_shell() { # scripts are clean, where shellcheck is there
+    command -v shellcheck >/dev/null || { echo "skipped: no shellcheck"; return 0; }
+    git ls-files '*.sh' .ci/run | xargs shellcheck -S warning
+}
+
+step_gcc() { # builds without a warning, tests pass
+    build gcc gcc -Dwerror=true && tools/run_tests.sh -C $root/gcc --setup lavapipe
+}
+
+step_clang() { # builds without a warning, quick tests pass
+    build clang clang -Dwerror=true && tools/run_tests.sh -C $root/clang --setup lavapipe --suite quick
+}
+
+step_runtime() { # the run half alone: links, and its quick tests pass
+    build runtime gcc -Dcompiler=false && tools/run_tests.sh -C $root/runtime --setup lavapipe --suite quick
+}
+
+step_sanitize() { # all tests under the address and undefined-behaviour sanitizers
+    build sanitize gcc -Db_sanitize=address,undefined -Db_lundef=false \
+        -Dc_args='-fno-sanitize-recover=all -fno-omit-frame-pointer' || return 1
+    ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1 \
+        UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$PWD/tests/support/leaks.supp:print_suppressions=0 \
+        tools/run_tests.sh -C $root/sanitize --setup lavapipe
+}
+
+step_validation() { # the validation layers, synchronization included, have nothing to say
+    build gcc gcc -Dwerror=true && tools/run_tests.sh -C $root/gcc --setup validation --suite device --quiet-layers
+}
+
+step_swiftshader() { # device tests on the device with the fewest features
+    [ -e $swiftshader ] || { echo "skipped: no SwiftShader (Debian's chromium has it; CI=true installs it)"; return 0; }
+    build gcc gcc -Dwerror=true && tools/run_tests.sh -C $root/gcc --setup swiftshader --suite device
+}
+
+step_install() { # what `make install` leaves is enough to compile and link against, static and shared
+    build gcc gcc -Dwerror=true && tools/check_install.sh $root/gcc
+}
+
+steps='format rooms tree shell gcc clang runtime sanitize validation swiftshader install'
+[ $# -gt 0 ] || set -- $steps
+failures=
+for step in "$@"; do
+    log=$root/$step.log
+    printf '%-12s' "$step"
+    if "step_$step" >"$log" 2>&1 </dev/null; then
+        tail -n 1 "$log" | grep -E '^skipped|passed, ' || echo ok
+    else
+        echo FAILED
+        tail -n 40 "$log" | sed 's/^/    /'
+        failures="$failures $step"
+    fi
+done
+[ -z "$failures" ] || { echo "failed:$failures (logs in $root)"; exit 1; }
+echo "all checks passed"

@@ -1,0 +1,45 @@
+#!/bin/sh
+# check_install.sh BUILD
+# Installs into a scratch folder and compiles a program there with nothing but pkg-config: C and C++, against the shared
+# and the static library.
+set -eu
+build=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+DESTDIR=$work meson install -C "$build" --no-rebuild >"$work/install.log" 2>&1 || { cat "$work/install.log"; exit 1; }
+pc=$(find "$work" -name qvk.pc)
+libdir=$(dirname "$(dirname "$pc")")
+# The file names the final place; the sysroot variable puts the scratch folder before it.
+export PKG_CONFIG_SYSROOT_DIR="$work" PKG_CONFIG_PATH="$libdir/pkgconfig"
+
+cat >"$work/program.c" <<'PROGRAM'
+#include <stdio.h>
+#include <string.h>
+#include <qvk/qvk.h>
+int main(void)
+{
+    return strcmp(qvk_version(), QVK_VERSION_STRING);
+}
+PROGRAM
+cp "$work/program.c" "$work/program.cc"
+cflags=$(pkg-config --cflags qvk)
+# shellcheck disable=SC2086 # option lists
+{
+    cc -std=c11 -Werror $cflags "$work/program.c" -o "$work/shared" $(pkg-config --libs qvk)
+    LD_LIBRARY_PATH=$libdir "$work/shared"
+    c++ -std=c++11 -Werror $cflags "$work/program.cc" -o "$work/shared_cc" $(pkg-config --libs qvk)
+    LD_LIBRARY_PATH=$libdir "$work/shared_cc"
+    unset PKG_CONFIG_SYSROOT_DIR
+    cc -std=c11 -Werror $cflags "$work/program.c" -o "$work/static" "$libdir/libqvk.a" \
+        $(PKG_CONFIG_PATH="$libdir/pkgconfig" pkg-config --libs-only-l --static qvk | sed 's/-lqvk//')
+    "$work/static"
+}
+# Nothing but the public functions may be visible in the shared library.
+odd=$(nm -D --defined-only "$libdir/libqvk.so" | awk '$2 ~ /[TDBR]/ && $3 !~ /^qvk_[a-z]/ { print $3 }')
+if [ -n "$odd" ]; then
+    echo "libqvk.so shows more than the public functions:"
+    echo "$odd"
+    exit 1
+fi
+ldd "$libdir/libqvk.so" | grep -q libvulkan && { echo "libqvk.so links to libvulkan"; exit 1; }
+echo "installed and linked"
