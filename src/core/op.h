@@ -17,6 +17,13 @@ typedef enum qvk__op {
     QVK__OP_COUNT
 } qvk__op;
 
+/*
+ * Conventions of normalised arguments: ScalarType, Layout, MemoryFormat and Device parameters are INTs in
+ * torch's own numbering (ScalarType: the .pte codes, 6 = float) or None; the .pt2 reader and writer translate
+ * their file's codes. An operator's output dtype is carried by its output value, so executing code never
+ * needs them.
+ */
+
 /* ---- arguments ----------------------------------------------------------------------------------------- */
 
 typedef enum qvk__arg_kind {
