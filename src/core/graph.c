@@ -155,7 +155,7 @@ static bool has_effect(const qvk__node *node)
 
     if (node->op == QVK__OP_NONE)
         return true;
-    if (node->op == QVK__OP_LLAMA_UPDATE_CACHE || node->op == QVK__OP_LLAMA_SDPA_WITH_KV_CACHE)
+    if (qvk__op_written_args(node->op))
         return true;
     return end && end > dot + 1 && end[-1] == '_'; /* PyTorch's mark of in-place: "aten.add_.Tensor" */
 }

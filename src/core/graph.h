@@ -87,6 +87,9 @@ int32_t qvk__graph_add_node(qvk__graph *graph, qvk__op op, const char *name, con
                             const int32_t *outs, int n_outs);
 /* Deep copy of an argument into the arena; false when memory runs out. */
 bool qvk__graph_copy_arg(qvk__graph *graph, const qvk__arg *from, qvk__arg *to);
+/* A graph of its own with the live nodes of another: values, nodes and arguments are copied and may be
+ * changed; constants and texts are borrowed from the original, which must outlive the copy. */
+qvk_status qvk__graph_clone(const qvk__graph *graph, qvk__graph *out, qvk_error *err);
 /* Calls visit(value id) for every VALUE in an argument, lists included. */
 void qvk__arg_visit_values(const qvk__arg *arg, void (*visit)(int32_t value, void *user), void *user);
 /* Replaces uses of value `from` by `to` in all live nodes and graph outputs. */

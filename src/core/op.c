@@ -62,3 +62,13 @@ qvk__op qvk__op_find_kernel(const char *name, const char *overload)
     }
     return QVK__OP_NONE;
 }
+
+uint32_t qvk__op_written_args(qvk__op op)
+{
+    switch (op) {
+    case QVK__OP_COPY_INPLACE: return 1u << 0;
+    case QVK__OP_LLAMA_UPDATE_CACHE: return 1u << 1;
+    case QVK__OP_LLAMA_SDPA_WITH_KV_CACHE: return 1u << 3 | 1u << 4;
+    default: return 0;
+    }
+}

@@ -103,6 +103,9 @@ qvk__op qvk__op_find(const char *name);
  */
 qvk__op qvk__op_find_kernel(const char *name, const char *overload);
 
+/* Arguments that executing the operator writes, as bits: the cache of update_cache, self of copy_. */
+uint32_t qvk__op_written_args(qvk__op op);
+
 /* ---- schemas ------------------------------------------------------------------------------------------- */
 
 #define QVK__MAX_PARAMS 32
