@@ -1,0 +1,68 @@
+/* Shape rules of matrix products: linear layers (float and quantized), mm, bmm, addmm, baddbmm. */
+#include "core/dtype.h"
+#include "core/geometry.h"
+#include "core/shape.h"
+
+/* Position of the weight argument, and how many weights one of its bytes or elements holds. */
+static int weight_place(qvk__op op, int *per_element)
+{
+    *per_element = 1;
+    switch (op) {
+    case QVK__OP_ET_LINEAR_Q4GSW: *per_element = 2; return 1;
+    case QVK__OP_ET_LINEAR_QCS4W: *per_element = 2; return 1;
+    case QVK__OP_ET_LINEAR_DQ8CA_Q4GSW: *per_element = 2; return 3;
+    case QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW:
+    case QVK__OP_ET_LINEAR_Q8TA_Q8CSW:
+    case QVK__OP_ET_Q8TA_LINEAR:
+    case QVK__OP_ET_Q8TA_LINEAR_GEMV: return 3;
+    default: return 1;
+    }
+}
+
+/* Leading dimensions of x, then the rows of the weight. Packed rows may be longer than x's last dimension
+ * needs. */
+qvk_status qvk__shape_linear(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs, int n_outs,
+                             qvk_error *err)
+{
+    const qvk_tensor *x, *weight;
+    int per_element;
+
+    (void)n_args;
+    (void)n_outs;
+    QVK__TRY(qvk__arg_tensor(&args[0], "input", &x, err));
+    QVK__TRY(qvk__arg_tensor(&args[weight_place(op, &per_element)], "weight", &weight, err));
+    bool fits = x->rank >= 1 && weight->rank == 2;
+    if (fits) {
+        const int64_t k = x->sizes[x->rank - 1];
+        fits = op == QVK__OP_LINEAR ? weight->sizes[1] == k
+                                    : weight->sizes[1] >= (k + per_element - 1) / per_element;
+    }
+    QVK__CHECK(fits, err, QVK_SHAPE, "weight %s does not fit an input of %s", qvk__shape_text(weight).text,
+               qvk__shape_text(x).text);
+    const qvk_dtype preset = outs[0].dtype;
+    outs[0] = *x;
+    outs[0].data = NULL;
+    outs[0].sizes[x->rank - 1] = weight->sizes[0];
+    if (op == QVK__OP_ET_LINEAR_Q8TA_Q8CSW && !qvk__dtype_is_float(x->dtype)) {
+        /* Blobs may hand the quantized activation over; what comes out is float all the same. */
+        const qvk_tensor *scales;
+        QVK__TRY(qvk__arg_tensor(&args[5], "weight_scales", &scales, err));
+        outs[0].dtype = qvk__dtype_is_float(preset) ? preset : scales->dtype;
+    }
+    return QVK_OK;
+}
+
+qvk_status qvk__shape_matmul(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs, int n_outs,
+                             qvk_error *err)
+{
+    qvk__matmul matmul;
+
+    (void)n_outs;
+    QVK__TRY(qvk__matmul_of(op, args, n_args, &matmul, err));
+    outs[0] = (qvk_tensor){.dtype = matmul.a->dtype, .rank = matmul.batched ? 3 : 2};
+    const int first = outs[0].rank - 2;
+    outs[0].sizes[0] = matmul.batch;
+    outs[0].sizes[first] = matmul.m;
+    outs[0].sizes[first + 1] = matmul.n;
+    return QVK_OK;
+}
