@@ -54,6 +54,10 @@ typedef struct qvk__value {
     const qvk__constant *constant; /* non-NULL: constant (weight, buffer, lifted scalar) */
     bool is_mutable;               /* constant that the program writes (KV cache, buffer) */
     qvk_dtype host_dtype; /* blobs: dtype of the caller's tensor (staging); NONE: same as desc.dtype */
+    /* Blobs: hints for ExecuTorch's runtime, kept for writing and otherwise ignored. Each is the file's
+     * number plus one (storage_type, memory_layout, mem_obj_id); 0: not given. */
+    uint16_t storage_hint, layout_hint;
+    uint32_t memory_hint;
 } qvk__value;
 
 typedef struct qvk__node {

@@ -36,9 +36,10 @@ typedef struct qvk__evalue {
     /* TENSOR */
     qvk_tensor desc; /* upper bounds when dynamic */
     uint8_t dim_order[QVK_MAX_RANK];
-    bool dynamic;         /* DYNAMIC_BOUND: sizes may be smaller */
-    const void *constant; /* initial or constant bytes, NULL when none */
-    uint64_t constant_bytes;
+    bool dynamic; /* DYNAMIC_BOUND: sizes may be smaller */
+    const void
+        *constant; /* constant or initial bytes in C order, NULL when none; initial bytes may be misaligned */
+    uint64_t constant_bytes; /* those of desc */
     bool planned; /* has allocation_info: lives in planned memory (mutable when constant is set too) */
     uint32_t memory_id;
     uint64_t memory_offset;
@@ -87,8 +88,9 @@ typedef struct qvk__method {
     const char *name;
     qvk__evalue *values;
     uint32_t n_values;
-    const int32_t *inputs, *outputs;
+    const int32_t *inputs, *outputs; /* value ids */
     uint32_t n_inputs, n_outputs;
+    const char *input_spec, *output_spec; /* pytrees as torch.utils._pytree writes them; may be NULL */
     qvk__operator_ref *operators;
     uint32_t n_operators;
     qvk__delegate *delegates;
@@ -113,11 +115,14 @@ typedef struct qvk__program {
     uint32_t version;
     qvk__method *methods;
     uint32_t n_methods;
-    QVK__VEC(qvk__named_data) named;
-    qvk__map named_index;
+    QVK__VEC(qvk__named_data) named; /* sorted by key once read */
 } qvk__program;
 
-/* Reads and verifies a whole .pte (and the .ptd files its external constants need; `data_paths` may be NULL).
+/*
+ * Reads and verifies a whole .pte (and the .ptd files its external constants need; `data_paths` may be NULL
+ * when there are none). The files stay mapped; constants are borrowed from them. Errors: QVK_NOT_FOUND (file,
+ * or data that no .ptd has), QVK_IO, QVK_BAD_FORMAT with its place, QVK_BAD_VERSION, QVK_UNSUPPORTED (dtype,
+ * rank, unbounded shapes), QVK_OUT_OF_MEMORY.
  */
 qvk_status qvk__program_read(const char *path, const char *const *data_paths, int n_data_paths,
                              qvk__program *out, qvk_error *err);
@@ -126,8 +131,18 @@ qvk_status qvk__program_read_bytes(const uint8_t *data, uint64_t bytes, const ch
                                    qvk_error *err);
 void qvk__program_finish(qvk__program *program);
 
-/* A Vulkan blob alone (VH00 + VK00): fills `out`, whose constants borrow from the blob or come from `find` by
- * key. */
+/* Ids in range, lists of the right kinds, planned tensors inside their buffers, jump targets, delegate
+ * arguments against the delegate's graph. Every program read has passed it, and every program is checked
+ * before it is written. */
+qvk_status qvk__program_verify(const qvk__program *program, qvk_error *err);
+/* Bytes by key among the named data of the program and its .ptd files; NULL when there are none. */
+const qvk__named_data *qvk__program_find(const qvk__program *program, const char *key);
+
+/*
+ * A Vulkan blob alone (VH00 + VK00): fills `out`, whose constants borrow from the blob or come from `named`
+ * by key (NULL: no named data). Operators the table does not have become QVK__OP_NONE nodes with their name
+ * as target.
+ */
 typedef struct qvk__data_source {
     bool (*find)(void *user, const char *key, const uint8_t **data, uint64_t *bytes);
     void *user;
@@ -136,10 +151,16 @@ qvk_status qvk__blob_read(const uint8_t *data, uint64_t bytes, const qvk__data_s
                           qvk_error *err);
 
 /*
- * Writing. The delegate's constants become named data keyed by the SHA-256 of their bytes, written as they
- * are made (see qvk__constant.fill): peak memory is one constant. Kernel calls outside delegates take their
- * operators from the table.
+ * Writing what ExecuTorch 1.5.1 reads. A Vulkan delegate is made from its graph (any other one from its
+ * blob); its constants become named data keyed by the SHA-256 of their bytes, written as they are made (see
+ * qvk__constant.fill): peak memory is one constant. Kernel calls outside delegates take their names from the
+ * table where they have none.
  */
 qvk_status qvk__program_write(const qvk__program *program, const char *path, qvk_error *err);
+
+/* What is in a program, for people and as one JSON object: methods, inputs and outputs, delegates, constants
+ * with their bytes, operators outside delegates. `graph`: every operator and instruction too. */
+void qvk__program_print(const qvk__program *program, bool graph, qvk__string *out);
+void qvk__program_print_json(const qvk__program *program, bool graph, qvk__string *out);
 
 #endif
