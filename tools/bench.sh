@@ -4,7 +4,7 @@
 # own table and writes build-bench/<program>.json.
 set -eu
 cd "$(dirname "$0")/.."
-build=build-bench
+build=./build-bench
 [ -f $build/build.ninja ] ||
     meson setup $build --buildtype=release -Db_ndebug=true -Dtests=false -Dexamples=false
 ninja -C $build
