@@ -14,9 +14,14 @@ build() {
     dir=$root/$1
     compiler=$2
     shift 2
-    [ -f "$dir/build.ninja" ] || CC=$compiler meson setup "$dir" "$@" || return 1
-    ninja -C "$dir" -j "$jobs"
+    case $broken in
+    *" $dir "*) echo "skipped: this build failed above"; return 1 ;;
+    esac
+    { [ -f "$dir/build.ninja" ] || CC=$compiler meson setup "$dir" "$@"; } && ninja -C "$dir" -j "$jobs" && return
+    broken="$broken $dir "
+    return 1
 }
+broken=
 
 step_format() { # every source in the project's format
     git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
@@ -55,8 +60,28 @@ step_sanitize() { # all tests under the address and undefined-behaviour sanitize
         tools/run_tests.sh -C $root/sanitize --setup lavapipe
 }
 
+# The layers must be seen to complain before their silence means anything.
+layers_listen() {
+    words=$(VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH=tests/support \
+        $root/gcc/tests/support/layer_probe 9>&1 >/dev/null)
+    case $words in
+    *SYNC-HAZARD*) ;;
+    *) echo "the validation layers do not report a synchronization error: $words"; return 1 ;;
+    esac
+}
+
 step_validation() { # the validation layers, synchronization included, have nothing to say
-    build gcc gcc -Dwerror=true && tools/run_tests.sh -C $root/gcc --setup validation --suite device --quiet-layers
+    build gcc gcc -Dwerror=true && layers_listen &&
+        tools/run_tests.sh -C $root/gcc --setup validation --suite device --quiet-layers
+}
+
+step_shaders() { # every module is valid SPIR-V, where a validator is there
+    validator=build/venv-glslang/bin/spirv-val
+    [ -x $validator ] || validator=$(command -v spirv-val) || { echo "skipped: no spirv-val"; return 0; }
+    build gcc gcc -Dwerror=true || return 1
+    for module in "$root"/gcc/shaders/*.spv; do
+        $validator --target-env vulkan1.3 "$module" || { echo "in $module"; return 1; }
+    done
 }
 
 step_swiftshader() { # device tests on the device with the fewest features
@@ -68,7 +93,7 @@ step_install() { # what `make install` leaves is enough to compile and link agai
     build gcc gcc -Dwerror=true && tools/check_install.sh $root/gcc
 }
 
-steps='format rooms tree shell gcc clang runtime sanitize validation swiftshader install'
+steps='format rooms tree shell gcc clang runtime sanitize shaders validation swiftshader install'
 [ $# -gt 0 ] || set -- $steps
 failures=
 for step in "$@"; do
