@@ -23,6 +23,20 @@ typedef struct qvk__conv {
 } qvk__conv;
 qvk_status qvk__conv_of(qvk__op op, const qvk__arg *args, int n_args, qvk__conv *out, qvk_error *err);
 
+/* Row (dim 0) or column (dim 1) of the input that tap `tap` of output `out` reads, -1 for padding. */
+static inline int64_t qvk__conv_source(const qvk__conv *conv, int dim, int64_t out, int64_t tap)
+{
+    int64_t at = out * conv->stride[dim] - conv->padding[dim] + tap * conv->dilation[dim];
+
+    if (conv->transposed) {
+        at = out + conv->padding[dim] - tap * conv->dilation[dim];
+        if (at < 0 || at % conv->stride[dim] != 0)
+            return -1;
+        at /= conv->stride[dim];
+    }
+    return at >= 0 && at < conv->in[dim] ? at : -1;
+}
+
 /* Output bounds of et_vk.conv_with_clamp, -inf and inf where there is none (None, or a float32 overflow). */
 qvk_status qvk__conv_clamp_of(qvk__op op, const qvk__arg *args, float *lower, float *upper, qvk_error *err);
 
@@ -53,6 +67,8 @@ typedef struct qvk__shuffle {
     bool inverse; /* pixel_unshuffle */
 } qvk__shuffle;
 qvk_status qvk__shuffle_of(qvk__op op, const qvk__arg *args, int n_args, qvk__shuffle *out, qvk_error *err);
+/* Element of the narrow side (channels*factor^2 planes) that is element `wide` of the wide side. */
+int64_t qvk__shuffle_narrow(const qvk__shuffle *shuffle, int64_t wide);
 
 /*
  * The attention operators. out[b, i, h] = softmax over j of (q[b, i, h] . k[b, j, h*kv_heads/heads] * scale +

@@ -329,3 +329,14 @@ qvk_status qvk__shuffle_of(qvk__op op, const qvk__arg *args, int n_args, qvk__sh
     *out = shuffle;
     return QVK_OK;
 }
+
+int64_t qvk__shuffle_narrow(const qvk__shuffle *shuffle, int64_t wide)
+{
+    const int64_t factor = shuffle->factor;
+    const int64_t column = wide % shuffle->columns, row = wide / shuffle->columns % shuffle->rows;
+    const int64_t plane = wide / (shuffle->columns * shuffle->rows);
+    const int64_t narrow_plane = (plane * factor + row % factor) * factor + column % factor;
+
+    return (narrow_plane * (shuffle->rows / factor) + row / factor) * (shuffle->columns / factor) +
+           column / factor;
+}
