@@ -3,6 +3,7 @@
  * Writes the modules as C arrays and the table src/kernels/spirv.h declares. "ID=" alone makes an empty
  * entry: a variant this build's glslang could not compile. Runs on the build machine only.
  */
+#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,11 +73,13 @@ int main(int argc, char **argv)
     fprintf(out, "\nconst qvk__spirv qvk__spirv_table[] = {\n");
     for (int i = 2; i < argc; i++) {
         const module *entry = &modules[i];
+        fprintf(out, "    [QVK__KERNEL_%.*s] = {\"", entry->id_length, entry->id);
+        for (int j = 0; j < entry->id_length; j++)
+            fputc(tolower((unsigned char)entry->id[j]), out);
         if (entry->n_words > 0)
-            fprintf(out, "    [QVK__KERNEL_%.*s] = {words_%.*s, %zu},\n", entry->id_length, entry->id,
-                    entry->id_length, entry->id, entry->n_words);
+            fprintf(out, "\", words_%.*s, %zu},\n", entry->id_length, entry->id, entry->n_words);
         else
-            fprintf(out, "    [QVK__KERNEL_%.*s] = {NULL, 0},\n", entry->id_length, entry->id);
+            fprintf(out, "\", NULL, 0},\n");
     }
     fprintf(out, "};\n");
     const int failed = ferror(out);

@@ -28,11 +28,12 @@ typedef enum qvk__kernel {
 } qvk__kernel;
 
 typedef struct qvk__kernel_info {
-    const char *name; /* the id in lower case, as bench and inspect print it */
     const char *source;
     uint32_t n_buffers, caps;
 } qvk__kernel_info;
 const qvk__kernel_info *qvk__kernel_info_of(qvk__kernel kernel);
+/* The id in lower case, as bench and inspect print it. */
+const char *qvk__kernel_name(qvk__kernel kernel);
 
 /* Words of a kernel; *words NULL when it was not built (compiler too old) . */
 void qvk__kernel_spirv(qvk__kernel kernel, const uint32_t **words, size_t *n_words);

@@ -10,6 +10,7 @@
 
 /* A SPIR-V module. words is NULL for a variant this build's glslang was too old for: take another one. */
 typedef struct qvk__spirv {
+    const char *name; /* the id in lower case */
     const uint32_t *words;
     size_t n_words;
 } qvk__spirv;
