@@ -1,6 +1,7 @@
 #!/bin/sh
 # Every public header compiles alone, first in its file, as C11 and as C++11, without a warning.
 set -u
+# shellcheck source=tests/support/tap.sh
 . "$QVK_SOURCE/tests/support/tap.sh"
 
 warnings="-Wall -Wextra -Wpedantic -Werror"
