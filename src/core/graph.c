@@ -160,10 +160,10 @@ static bool has_effect(const qvk__node *node)
     return end && end > dot + 1 && end[-1] == '_'; /* PyTorch's mark of in-place: "aten.add_.Tensor" */
 }
 
-static bool is_unused(const qvk__node *node, const int32_t *counts)
+static bool is_unused(const qvk__graph *graph, const qvk__node *node, const int32_t *counts)
 {
-    for (int i = 0; i < node->n_outs; i++)
-        if (node->outs[i] >= 0 && counts[node->outs[i]] > 0)
+    for (int i = 0; i < node->n_outs; i++) /* an output that is a constant is state written in place */
+        if (node->outs[i] >= 0 && (counts[node->outs[i]] > 0 || graph->values.data[node->outs[i]].constant))
             return false;
     return !has_effect(node);
 }
@@ -184,7 +184,7 @@ int qvk__graph_eliminate_dead(qvk__graph *graph)
     /* Backwards, so that one sweep takes whole unused chains. */
     for (size_t n = graph->nodes.count; n-- > 0;) {
         qvk__node *node = &graph->nodes.data[n];
-        if (node->dead || !is_unused(node, counts))
+        if (node->dead || !is_unused(graph, node, counts))
             continue;
         node->dead = true;
         count_node_uses(node, counts, -1);

@@ -20,8 +20,9 @@ typedef struct qvk__session_params {
 } qvk__session_params;
 
 /* gpu NULL: everything on the reference executor. The program is borrowed and must outlive the session; its
- * constants are read only during create. */
-qvk_status qvk__session_create(qvk__gpu *gpu, qvk__program *program, const qvk__session_params *params,
+ * constants are read during create, and again when state is reset or a new input shape wants a weight in
+ * another layout. */
+qvk_status qvk__session_create(qvk__gpu *gpu, const qvk__program *program, const qvk__session_params *params,
                                qvk__session **out, qvk_error *err);
 void qvk__session_destroy(qvk__session **session);
 /* Method by index; inputs and outputs as in qvk_module_forward. */

@@ -1,0 +1,65 @@
+#include "runtime/graph_kit.h"
+
+#include "support/support.h"
+
+qvk_tensor kit_desc(qvk_dtype dtype, int rank, const int64_t *sizes)
+{
+    qvk_tensor desc = {.dtype = dtype, .rank = rank};
+    memcpy(desc.sizes, sizes, (size_t)rank * sizeof *sizes);
+    return desc;
+}
+
+static int32_t add_value(qvk__graph *graph, const char *name, const qvk_tensor *desc)
+{
+    const int32_t value = qvk__graph_add_value(graph, name, desc);
+    assert_true(value >= 0);
+    return value;
+}
+
+int32_t kit_input(qvk__graph *graph, const char *name, qvk_dtype dtype, int rank, const int64_t *sizes)
+{
+    const qvk_tensor desc = kit_desc(dtype, rank, sizes);
+    const int32_t value = add_value(graph, name, &desc);
+    assert_true(QVK__VEC_PUSH(&graph->inputs, value));
+    return value;
+}
+
+int32_t kit_constant(qvk__graph *graph, const char *name, qvk_dtype dtype, int rank, const int64_t *sizes,
+                     const void *data)
+{
+    const qvk_tensor desc = kit_desc(dtype, rank, sizes);
+    const int32_t value = add_value(graph, name, &desc);
+    qvk__constant *constant = qvk__arena_alloc(&graph->arena, 1, sizeof *constant);
+    assert_non_null(constant);
+    constant->data = data;
+    constant->bytes = qvk_tensor_bytes(&desc);
+    constant->name = name;
+    graph->values.data[value].constant = constant;
+    return value;
+}
+
+int32_t kit_symbol(qvk__graph *graph, const char *name)
+{
+    return add_value(graph, name, NULL);
+}
+
+int32_t kit_call(qvk__graph *graph, qvk__op op, const qvk__arg *args, int n_args, qvk_dtype dtype, int rank,
+                 const int64_t *sizes)
+{
+    const qvk_tensor desc = kit_desc(dtype, rank, sizes);
+    const int32_t out = add_value(graph, NULL, &desc);
+    assert_true(qvk__graph_add_node(graph, op, NULL, args, n_args, &out, 1) >= 0);
+    return out;
+}
+
+int32_t kit_call_symbol(qvk__graph *graph, qvk__op op, const qvk__arg *args, int n_args)
+{
+    const int32_t out = add_value(graph, NULL, NULL);
+    assert_true(qvk__graph_add_node(graph, op, NULL, args, n_args, &out, 1) >= 0);
+    return out;
+}
+
+void kit_output(qvk__graph *graph, int32_t value)
+{
+    assert_true(QVK__VEC_PUSH(&graph->outputs, value));
+}
