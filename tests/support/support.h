@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -48,9 +49,28 @@ extern const test_tolerance TEST_F32_ROUND;   /* a few float32 roundings */
 extern const test_tolerance TEST_F32_SUM;     /* float32 sums in another order */
 extern const test_tolerance TEST_F16_STORAGE; /* results stored in fp16 */
 
+bool test_close(float actual, float expected, test_tolerance tolerance);
+
 /* Fails the running test with the first and the worst element that differ. `what` names the tensor. */
 void test_assert_close(const char *what, const float *actual, const float *expected, size_t n,
                        test_tolerance tolerance);
+
+/* ---- running out of memory ------------------------------------------------------------------------------ */
+
+/*
+ * After test_memory_grant(n), n allocations of the library and of the test succeed and all later ones fail,
+ * until test_memory_grant_all, which returns how many did fail. To see a call fail at each of its allocations
+ * in turn:
+ *
+ *     for (long n = 0, refused = 1; refused > 0; n++) {
+ *         test_memory_grant(n);
+ *         status = call_under_test(&out);
+ *         refused = test_memory_grant_all();
+ *         assert_int_equal(status, refused ? QVK_OUT_OF_MEMORY : QVK_OK);
+ *     }
+ */
+void test_memory_grant(long n_allocations);
+long test_memory_grant_all(void);
 
 /* ---- files --------------------------------------------------------------------------------------------- */
 

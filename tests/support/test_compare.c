@@ -19,6 +19,11 @@ static double excess(float actual, float expected, test_tolerance tolerance)
     return error > allowed ? error - allowed : 0.0;
 }
 
+bool test_close(float actual, float expected, test_tolerance tolerance)
+{
+    return excess(actual, expected, tolerance) <= 0.0;
+}
+
 void test_assert_close(const char *what, const float *actual, const float *expected, size_t n,
                        test_tolerance tolerance)
 {
