@@ -47,7 +47,9 @@ typedef enum qvk__value_kind {
 typedef struct qvk__value {
     qvk__value_kind kind;
     const char *name; /* unique in the graph; printable */
-    qvk_tensor desc;  /* dtype, rank, sizes: exact when static, upper bounds when dynamic; data unused */
+    /* dtype, rank, sizes: exact when static, upper bounds when dynamic (the size at export where a symbol has
+     * no upper bound); data unused. A SYMBOL has rank 0 and dtype NONE or I64 (integer), BOOL or F64. */
+    qvk_tensor desc;
     int32_t syms[QVK_MAX_RANK];    /* symbolic size: index into the exported program's expressions, or -1 */
     int32_t sym;                   /* QVK__VALUE_SYMBOL: its expression, or -1 */
     int64_t symbol_value;          /* QVK__VALUE_SYMBOL: value recorded in the file */
@@ -60,6 +62,19 @@ typedef struct qvk__value {
     uint32_t memory_hint;
 } qvk__value;
 
+/* How a file wrote a call of an operator qvk does not know: enough to write it back. */
+typedef struct qvk__foreign_arg {
+    const char *name;
+    const char
+        *type; /* "ScalarType", "Layout", "MemoryFormat" or "Device" where the file says so, else NULL */
+    bool keyword_only;
+} qvk__foreign_arg;
+
+typedef struct qvk__foreign {
+    const qvk__foreign_arg *args; /* one an argument */
+    bool returns_list;            /* the outputs are one tensor list */
+} qvk__foreign;
+
 typedef struct qvk__node {
     qvk__op op;
     const char *target; /* name as written in the file; needed when op is QVK__OP_NONE */
@@ -70,6 +85,7 @@ typedef struct qvk__node {
     int32_t n_args;
     int32_t *outs; /* value ids; -1: not used */
     int32_t n_outs;
+    const qvk__foreign *foreign; /* set only when op is QVK__OP_NONE; may be NULL then too */
     bool dead;
 } qvk__node;
 
