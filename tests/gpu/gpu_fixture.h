@@ -1,0 +1,41 @@
+/*
+ * What the tests of the gpu room share: opening a device with the validation layer where it is installed, and
+ * the fill kernel.
+ */
+#ifndef QVK_TEST_GPU_FIXTURE_H
+#define QVK_TEST_GPU_FIXTURE_H
+
+#include "gpu/gpu.h"
+#include "support/support.h"
+
+/* Fails the running test, with the message, unless the status is QVK_OK. */
+#define assert_ok(expression) test_assert_ok(expression, &test_err, __FILE__, __LINE__)
+#define assert_status(expression, expected)                                                                  \
+    test_assert_status(expression, expected, &test_err, __FILE__, __LINE__)
+/* Pass &test_err as `err` of the call in assert_ok. */
+extern qvk_error test_err;
+void test_assert_ok(qvk_status status, const qvk_error *err, const char *file, int line);
+void test_assert_status(qvk_status status, qvk_status expected, const qvk_error *err, const char *file,
+                        int line);
+
+/* A gpu made from `params` (NULL: defaults), validated where the layer is installed. */
+qvk__gpu *gpu_open(const qvk__gpu_params *params);
+/* Destroys it; fails the test if the validation layer said anything, or if memory is left. */
+void gpu_close(qvk__gpu **gpu);
+
+/* Parameters of the fill kernel: a uniform block. */
+typedef struct fill_params {
+    uint32_t first, count, pattern, padding;
+} fill_params;
+
+#define FILL_GROUP_SIZE 64
+const qvk__gpu_pipeline *gpu_fill_pipeline(qvk__gpu *gpu, uint32_t group_size);
+/* Work groups for `count` words. */
+uint32_t gpu_fill_groups(uint32_t count);
+qvk__gpu_dispatch gpu_fill_dispatch(qvk__gpu *gpu, const qvk__gpu_buffer *params,
+                                    const qvk__gpu_buffer *words, uint32_t count);
+qvk__gpu_range gpu_whole(const qvk__gpu_buffer *buffer);
+/* A PARAMS buffer with that content. */
+qvk__gpu_buffer gpu_fill_params(qvk__gpu *gpu, uint32_t first, uint32_t count, uint32_t pattern);
+
+#endif
