@@ -40,11 +40,17 @@ qvk_status qvk__error_context(qvk_error *err, qvk_status status, const char *for
             goto done;                                                                                       \
     } while (0)
 
-/* Fail with a message unless the condition holds: QVK__CHECK(n > 0, err, QVK_SHAPE, "%s: empty", name). */
+/*
+ * Fail with a message unless the condition holds: QVK__CHECK(n > 0, err, QVK_SHAPE, "%s: empty", name). The
+ * code is returned as written, not as qvk__fail returns it, so that compilers see that it is no success.
+ */
 #define QVK__CHECK(condition, err, code, ...)                                                                \
     do {                                                                                                     \
-        if (!(condition))                                                                                    \
-            return qvk__fail(err, code, __VA_ARGS__);                                                        \
+        if (!(condition)) {                                                                                  \
+            const qvk_status qvk__check_code = (code);                                                       \
+            qvk__fail(err, qvk__check_code, __VA_ARGS__);                                                    \
+            return qvk__check_code;                                                                          \
+        }                                                                                                    \
     } while (0)
 
 #define QVK__CHECK_GO(condition, err, code, ...)                                                             \

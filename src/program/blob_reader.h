@@ -1,0 +1,38 @@
+/* What the parts of the Vulkan blob reader share. Private to src/program. */
+#ifndef QVK__BLOB_READER_H
+#define QVK__BLOB_READER_H
+
+#include "program/program.h"
+#include "program/schemas.h"
+
+typedef struct qvk__blob_reader {
+    const uint8_t *data; /* the whole blob */
+    uint64_t bytes;
+    uint64_t constants_at, constants_bytes; /* constants stored in the blob itself */
+    qvk__fb_table root;                     /* verified */
+    const qvk__data_source *named;          /* may be NULL */
+    qvk__graph *graph;
+    qvk__arg
+        *args; /* each entry of VkGraph.values as an argument; tensors and symbols as VALUEs of `graph` */
+    uint32_t n_args;
+} qvk__blob_reader;
+
+/* The blob's values become args and values of the graph (blob_read_values.c), its calls nodes
+ * (blob_read_nodes.c). */
+qvk_status qvk__blob_read_values(qvk__blob_reader *reader, qvk_error *err);
+qvk_status qvk__blob_read_nodes(qvk__blob_reader *reader, qvk_error *err);
+
+/* Converts an argument to what the operator's schema wants (see blob_args.c). */
+qvk_status qvk__blob_fit_arg(qvk__graph *graph, const qvk__param *param, qvk__arg *arg, qvk_error *err);
+
+/* Names that differ between blobs and the operator table; both return their argument where they do not. */
+const char *qvk__blob_table_name(const char *blob_name);
+const char *qvk__blob_file_name(const char *table_name);
+
+/*
+ * Operators that write an argument (KV caches, buffers): a bit per argument. What they write must keep its
+ * contents between executions, so it becomes a mutable constant instead of a copy made by et_vk.prepack.
+ */
+uint32_t qvk__blob_written_args(const qvk__node *node);
+
+#endif
