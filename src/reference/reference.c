@@ -132,3 +132,24 @@ void qvk__reference_set_int(qvk_tensor *tensor, int64_t index, int64_t value)
     default: qvk__reference_set(tensor, index, (double)value);
     }
 }
+
+void qvk__reference_move(qvk_tensor *to, int64_t at, const qvk_tensor *from, int64_t index)
+{
+    if (qvk__dtype_is_float(from->dtype))
+        qvk__reference_set(to, at, qvk__reference_get(from, index));
+    else
+        qvk__reference_set_int(to, at, qvk__reference_get_int(from, index));
+}
+
+void qvk__reference_move_all(qvk_tensor *to, const qvk_tensor *from)
+{
+    const int64_t numel = qvk_tensor_numel(to);
+
+    if (to->dtype == from->dtype) {
+        if (numel > 0)
+            memcpy(to->data, from->data, qvk_tensor_bytes(to));
+        return;
+    }
+    for (int64_t i = 0; i < numel; i++)
+        qvk__reference_move(to, i, from, i);
+}

@@ -28,5 +28,8 @@ double qvk__reference_get(const qvk_tensor *tensor, int64_t index);
 int64_t qvk__reference_get_int(const qvk_tensor *tensor, int64_t index);
 void qvk__reference_set(qvk_tensor *tensor, int64_t index, double value);
 void qvk__reference_set_int(qvk_tensor *tensor, int64_t index, int64_t value);
+/* to[at] = from[index], and all elements of a tensor with as many, each converted. */
+void qvk__reference_move(qvk_tensor *to, int64_t at, const qvk_tensor *from, int64_t index);
+void qvk__reference_move_all(qvk_tensor *to, const qvk_tensor *from);
 
 #endif
