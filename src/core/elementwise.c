@@ -198,7 +198,7 @@ static qvk_status read_binary(qvk__op op, form how, const qvk__arg *args, qvk__e
                    "rounding_mode: None, 'floor' or 'trunc', got '%s'", mode);
         out->fn = mode[0] == 'f' ? QVK__FN_DIV_FLOOR : QVK__FN_DIV_TRUNC;
     }
-    out->wide_scalars = out->fn == QVK__FN_ADD || out->fn == QVK__FN_MUL || out->fn == QVK__FN_DIV;
+    out->wide_scalars = out->fn == QVK__FN_MUL || out->fn == QVK__FN_DIV;
     return QVK_OK;
 }
 

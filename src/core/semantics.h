@@ -58,7 +58,7 @@ typedef struct qvk__elementwise {
     double params[QVK__MAX_FN_PARAMS]; /* as elementwise.def says; infinite where a bound is missing */
     qvk_dtype common;                  /* operands are converted to this, and the function computes in it */
     qvk_dtype result;
-    /* Plain arithmetic: numbers and scalar tensors enter float16 and bfloat16 arithmetic in float32. */
+    /* Products and quotients: numbers and scalar tensors enter float16 and bfloat16 arithmetic in float32. */
     bool wide_scalars;
 } qvk__elementwise;
 

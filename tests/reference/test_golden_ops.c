@@ -102,6 +102,19 @@ static qvk__arg read_list(golden_case *c, char **cursor, bool floats)
     return arg;
 }
 
+static bool read_arg(golden_case *c, const char *kind, char **cursor, qvk__arg *out);
+
+static qvk__arg read_arg_list(golden_case *c, char **cursor)
+{
+    qvk__arg arg = {.kind = QVK__ARG_LIST, .count = (uint32_t)next_int(cursor)};
+    qvk__arg *list = qvk__arena_alloc(&c->arena, arg.count + 1, sizeof *list);
+
+    for (uint32_t i = 0; i < arg.count; i++)
+        assert_true(read_arg(c, next_word(cursor), cursor, &list[i]));
+    arg.u.list = list;
+    return arg;
+}
+
 /* A line that starts with an argument's kind. false: some other line. */
 static bool read_arg(golden_case *c, const char *kind, char **cursor, qvk__arg *out)
 {
@@ -121,6 +134,8 @@ static bool read_arg(golden_case *c, const char *kind, char **cursor, qvk__arg *
         *out = (qvk__arg){0};
     } else if (strcmp(kind, "ints") == 0 || strcmp(kind, "floats") == 0) {
         *out = read_list(c, cursor, kind[0] == 'f');
+    } else if (strcmp(kind, "list") == 0) {
+        *out = read_arg_list(c, cursor);
     } else {
         return false;
     }
@@ -193,15 +208,30 @@ static float *as_floats(golden_case *c, const qvk_tensor *tensor)
     return out;
 }
 
+static void compare_ints(const golden_case *c, const qvk_tensor *actual, const qvk_tensor *expected)
+{
+    for (int64_t i = 0; i < qvk_tensor_numel(expected); i++)
+        if (qvk__reference_get_int(actual, i) != qvk__reference_get_int(expected, i))
+            fail_msg("%s: element %lld is %lld, expected %lld", c->name, (long long)i,
+                     (long long)qvk__reference_get_int(actual, i),
+                     (long long)qvk__reference_get_int(expected, i));
+}
+
 static void compare(golden_case *c, const qvk_tensor *actual, const qvk_tensor *expected,
                     const char *tolerance)
 {
     /* float64 is compared after a rounding to float32, which hides nothing a float32 computation would do
      * wrong. */
-    const test_tolerance rule = strcmp(tolerance, "exact") == 0 ? TEST_EXACT
-                                : strcmp(tolerance, "f64") == 0 ? TEST_EXACT
-                                : strcmp(tolerance, "f16") == 0 ? TEST_F16_STORAGE
-                                                                : TEST_F32_SUM;
+    const test_tolerance rule = strcmp(tolerance, "exact") == 0   ? TEST_EXACT
+                                : strcmp(tolerance, "f64") == 0   ? TEST_EXACT
+                                : strcmp(tolerance, "round") == 0 ? TEST_F32_ROUND
+                                : strcmp(tolerance, "f16") == 0   ? TEST_F16_STORAGE
+                                : strcmp(tolerance, "bf16") == 0  ? TEST_BF16_STORAGE
+                                                                  : TEST_F32_SUM;
+    if (!qvk__dtype_is_float(expected->dtype)) {
+        compare_ints(c, actual, expected);
+        return;
+    }
     test_assert_close(c->name, as_floats(c, actual), as_floats(c, expected),
                       (size_t)qvk_tensor_numel(expected), rule);
 }
@@ -283,6 +313,37 @@ static void static_int8(void **state)
     check_file("ops/q8ta.txt", 15);
 }
 
+static void elementwise(void **state)
+{
+    (void)state;
+    check_file("ops/unary.txt", 150);
+    check_file("ops/binary.txt", 80);
+}
+
+static void types(void **state)
+{
+    (void)state;
+    check_file("ops/types.txt", 200);
+}
+
+static void views(void **state)
+{
+    (void)state;
+    check_file("ops/views.txt", 50);
+}
+
+static void indexing(void **state)
+{
+    (void)state;
+    check_file("ops/indexing.txt", 25);
+}
+
+static void reductions(void **state)
+{
+    (void)state;
+    check_file("ops/reductions.txt", 120);
+}
+
 static void worked_examples(void **state)
 {
     (void)state;
@@ -294,7 +355,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products),        cmocka_unit_test(convolutions), cmocka_unit_test(planes),
         cmocka_unit_test(norms),           cmocka_unit_test(attention),    cmocka_unit_test(static_int8),
-        cmocka_unit_test(worked_examples),
+        cmocka_unit_test(worked_examples), cmocka_unit_test(elementwise),  cmocka_unit_test(types),
+        cmocka_unit_test(views),           cmocka_unit_test(indexing),     cmocka_unit_test(reductions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

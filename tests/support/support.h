@@ -44,10 +44,11 @@ typedef struct test_tolerance {
     double rel;
 } test_tolerance;
 
-extern const test_tolerance TEST_EXACT;       /* bit for bit, but for the sign of zero */
-extern const test_tolerance TEST_F32_ROUND;   /* a few float32 roundings */
-extern const test_tolerance TEST_F32_SUM;     /* float32 sums in another order */
-extern const test_tolerance TEST_F16_STORAGE; /* results stored in fp16 */
+extern const test_tolerance TEST_EXACT;        /* bit for bit, but for the sign of zero */
+extern const test_tolerance TEST_F32_ROUND;    /* a few float32 roundings */
+extern const test_tolerance TEST_F32_SUM;      /* float32 sums in another order */
+extern const test_tolerance TEST_F16_STORAGE;  /* results stored in fp16 */
+extern const test_tolerance TEST_BF16_STORAGE; /* results stored in bf16 */
 
 bool test_close(float actual, float expected, test_tolerance tolerance);
 

@@ -6,6 +6,7 @@ const test_tolerance TEST_EXACT = {"exact", 0.0, 0.0};
 const test_tolerance TEST_F32_ROUND = {"float32 rounding", 1e-7, 1e-6};
 const test_tolerance TEST_F32_SUM = {"float32 sums in another order", 1e-5, 1e-4};
 const test_tolerance TEST_F16_STORAGE = {"fp16 storage", 1e-3, 2e-3};
+const test_tolerance TEST_BF16_STORAGE = {"bf16 storage", 1e-2, 1e-2};
 
 /* How far outside the tolerance: 0 when accepted, larger when worse. */
 static double excess(float actual, float expected, test_tolerance tolerance)
