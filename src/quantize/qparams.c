@@ -1,0 +1,172 @@
+#include "quantize/qparams.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "core/dtype.h"
+
+enum { LANES = 16 }; /* independent running minima, so that the loop vectorises without reordering floats */
+
+float qvk__round_to(qvk_dtype dtype, float value)
+{
+    if (dtype == QVK_DTYPE_F16)
+        return qvk__f16_to_f32(qvk__f32_to_f16(value));
+    if (dtype == QVK_DTYPE_BF16)
+        return qvk__bf16_to_f32(qvk__f32_to_bf16(value));
+    return value;
+}
+
+static float smallest_normal(qvk_dtype dtype)
+{
+    return dtype == QVK_DTYPE_F16 ? 6.103515625e-5f : FLT_MIN;
+}
+
+bool qvk__weight_range(const float *weights, size_t n, float *lo, float *hi)
+{
+    float low[LANES], high[LANES], sum[LANES] = {0};
+    float total = 0.0f;
+    size_t i = 0;
+
+    for (int j = 0; j < LANES; j++)
+        low[j] = high[j] = n ? weights[0] : 0.0f;
+    for (; i + LANES <= n; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            float w = weights[i + j];
+            low[j] = w < low[j] ? w : low[j];
+            high[j] = w > high[j] ? w : high[j];
+            sum[j] += w * 0.0f; /* NaN as soon as one weight is NaN or infinite */
+        }
+    }
+    for (int j = 0; j < LANES; j++) {
+        low[0] = low[j] < low[0] ? low[j] : low[0];
+        high[0] = high[j] > high[0] ? high[j] : high[0];
+        total += sum[j];
+    }
+    for (; i < n; i++) {
+        low[0] = weights[i] < low[0] ? weights[i] : low[0];
+        high[0] = weights[i] > high[0] ? weights[i] : high[0];
+        total += weights[i] * 0.0f;
+    }
+    *lo = low[0];
+    *hi = high[0];
+    return total == 0.0f;
+}
+
+void qvk__weight_qparams(const qvk__weight_scheme *scheme, float lo, float hi, float *scale,
+                         int32_t *zero_point)
+{
+    qvk_dtype t = scheme->weight_dtype;
+    float qmin = (float)scheme->qmin, qmax = (float)scheme->qmax;
+    float s;
+
+    lo = lo < 0.0f ? lo : 0.0f;
+    hi = hi > 0.0f ? hi : 0.0f;
+    *zero_point = 0;
+    switch (scheme->mapping) {
+    case QVK_MAPPING_SYMMETRIC_NO_CLIPPING_ERR: {
+        float low = qvk__round_to(t, lo / qmin), high = qvk__round_to(t, hi / qmax);
+        s = low > high ? low : high;
+        break;
+    }
+    case QVK_MAPPING_ASYMMETRIC: s = qvk__round_to(t, qvk__round_to(t, hi - lo) / (qmax - qmin)); break;
+    default: s = qvk__round_to(t, (-lo > hi ? -lo : hi) / ((qmax - qmin) / 2.0f)); break;
+    }
+    s = s > smallest_normal(t) ? s : smallest_normal(t);
+    if (scheme->mapping == QVK_MAPPING_ASYMMETRIC) {
+        float z = qvk__round_to(t, qmin - rintf(qvk__round_to(t, lo / s)));
+        *zero_point = (int32_t)(z < qmin ? qmin : z > qmax ? qmax : z);
+    }
+    *scale = qvk__round_to(scheme->scale_dtype, s);
+}
+
+float qvk__weight_hqq_scale(const qvk__weight_scheme *scheme, const float *weights, size_t n)
+{
+    const float tiny = FLT_EPSILON;
+    float qmin = (float)scheme->qmin, qmax = (float)scheme->qmax, limit = -qmin > qmax ? -qmin : qmax;
+    float peak = 0.0f, scale;
+
+    for (size_t i = 0; i < n; i++)
+        peak = fabsf(weights[i]) > peak ? fabsf(weights[i]) : peak;
+    scale = peak / limit > tiny ? peak / limit : tiny;
+    for (int round = 0; round < 20; round++) {
+        float cross = 0.0f, square = 0.0f, next = scale, change;
+        for (size_t i = 0; i < n; i++) {
+            float q = rintf(weights[i] / scale);
+            q = q < qmin ? qmin : q > qmax ? qmax : q;
+            cross += weights[i] * q;
+            square += q * q;
+        }
+        if (square > 0.0f)
+            next = fabsf(cross / square > tiny ? cross / square : tiny);
+        change = fabsf(next - scale) / (scale > tiny ? scale : tiny);
+        scale = next;
+        if (change < 1e-5f)
+            break;
+    }
+    return qvk__round_to(scheme->scale_dtype, scale);
+}
+
+/* float32 weights and scale: one multiplication, a clamp and a rounding an element. */
+static void quantize_f32(const float *weights, size_t n, float reciprocal, float low, float high,
+                         int32_t zero_point, int8_t *out)
+{
+    /* Clamping to integers before rounding is the same as after it, and keeps the fast rounding in its range.
+     */
+    for (size_t i = 0; i < n; i++) {
+        float v = weights[i] * reciprocal;
+        v = v > low ? v : low;
+        v = v < high ? v : high;
+        v = (v + 12582912.0f) - 12582912.0f;
+        out[i] = (int8_t)((int32_t)v + zero_point);
+    }
+}
+
+void qvk__weight_quantize(const qvk__weight_scheme *scheme, const float *weights, size_t n, float scale,
+                          int32_t zero_point, int8_t *out)
+{
+    /* torch promotes mixed dtypes: any float32 operand makes the whole product float32. */
+    qvk_dtype t = scheme->weight_dtype == scheme->scale_dtype ? scheme->weight_dtype : QVK_DTYPE_F32;
+    float low = (float)(scheme->qmin - zero_point), high = (float)(scheme->qmax - zero_point);
+    float reciprocal = qvk__round_to(scheme->scale_dtype, 1.0f / scale);
+
+    if (scheme->choose == QVK_CHOOSE_QPARAMS_HQQ_SCALE_ONLY) { /* true division */
+        for (size_t i = 0; i < n; i++) {
+            float v = qvk__round_to(t, weights[i] / scale);
+            v = v > low ? v : low;
+            v = v < high ? v : high;
+            out[i] = (int8_t)(int32_t)rintf(v);
+        }
+        return;
+    }
+    if (t == QVK_DTYPE_F32) {
+        quantize_f32(weights, n, reciprocal, low, high, zero_point, out);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        /* The sum is rounded to the dtype too, before the clamp: matters when it leaves bf16's 8 bits. */
+        float v = qvk__round_to(t, rintf(qvk__round_to(t, weights[i] * reciprocal)) + (float)zero_point);
+        v = v > (float)scheme->qmin ? v : (float)scheme->qmin;
+        v = v < (float)scheme->qmax ? v : (float)scheme->qmax;
+        out[i] = (int8_t)(int32_t)v;
+    }
+}
+
+float qvk__observer_symmetric_scale(float lo, float hi, int32_t qmin, int32_t qmax, float eps)
+{
+    float low = lo < 0.0f ? -lo : 0.0f, high = hi > 0.0f ? hi : 0.0f;
+    float scale = (low > high ? low : high) / ((float)(qmax - qmin) / 2.0f);
+    return scale > eps ? scale : eps;
+}
+
+void qvk__observer_affine(float lo, float hi, int32_t qmin, int32_t qmax, float eps, float *scale,
+                          int32_t *zero_point)
+{
+    float low = lo < 0.0f ? lo : 0.0f, high = hi > 0.0f ? hi : 0.0f;
+    float s = (high - low) / (float)(qmax - qmin);
+    float z;
+
+    s = s > eps ? s : eps;
+    z = (float)qmin - rintf(low / s);
+    *scale = s;
+    *zero_point = (int32_t)(z < (float)qmin ? (float)qmin : z > (float)qmax ? (float)qmax : z);
+}
