@@ -91,6 +91,8 @@ char *qvk__arena_strdup(qvk__arena *arena, const char *text);
 char *qvk__arena_strndup(qvk__arena *arena, const char *text, size_t length);
 char *qvk__arena_printf(qvk__arena *arena, const char *format, ...) QVK_PRINTF(2, 3);
 void *qvk__arena_memdup(qvk__arena *arena, const void *data, size_t bytes);
+/* Moves everything `from` holds into `arena`; `from` is empty afterwards. */
+void qvk__arena_adopt(qvk__arena *arena, qvk__arena *from);
 void qvk__arena_free(qvk__arena *arena);
 
 /*

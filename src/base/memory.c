@@ -113,6 +113,18 @@ char *qvk__arena_printf(qvk__arena *arena, const char *format, ...)
     return text;
 }
 
+void qvk__arena_adopt(qvk__arena *arena, qvk__arena *from)
+{
+    struct qvk__arena_block **tail = &arena->head;
+
+    while (*tail)
+        tail = &(*tail)->next;
+    *tail = from->head;
+    arena->used_total += from->used_total;
+    from->head = NULL;
+    from->used_total = 0;
+}
+
 void qvk__arena_free(qvk__arena *arena)
 {
     while (arena->head) {

@@ -128,9 +128,17 @@ bool qvk__pass_single_use(const qvk__edge_pass *pass, int32_t value)
 
 qvk__arg qvk__pass_arg(const qvk__edge_pass *pass, const qvk__arg *arg)
 {
-    qvk__arg out = *arg;
-    if (arg->kind == QVK__ARG_VALUE)
+    qvk__arg out = *arg, *list;
+
+    if (arg->kind == QVK__ARG_LIST) {
+        /* Without memory the list stays as it is; emitting the node then fails for the same reason. */
+        list = qvk__arena_memdup(&pass->edge->graph.arena, arg->u.list, arg->count * sizeof *list);
+        for (uint32_t i = 0; list && i < arg->count; i++)
+            list[i] = qvk__pass_arg(pass, &arg->u.list[i]);
+        out.u.list = list ? list : arg->u.list;
+    } else if (arg->kind == QVK__ARG_VALUE && (size_t)arg->u.value < pass->n_values) {
         out.u.value = pass->subst[arg->u.value];
+    }
     return out;
 }
 

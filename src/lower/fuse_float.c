@@ -69,8 +69,8 @@ qvk_status qvk__match_batch_norm(qvk__edge_pass *pass, const qvk__node *node, in
     if (node->op != QVK__OP_PRIV_NATIVE_BATCH_NORM_LEGIT_NO_TRAINING)
         return QVK_OK;
     conv = qvk__pass_producer(pass, &node->args[0], QVK__OP_CONVOLUTION);
-    if (!conv || !qvk__pass_single_use(pass, conv->outs[0]) ||
-        qvk__arg_bool(&conv->args[6], "", &transposed, NULL) != QVK_OK)
+    if (!conv || !qvk__pass_single_use(pass, conv->outs[0]) || pass->uses[node->outs[1]] ||
+        pass->uses[node->outs[2]] || qvk__arg_bool(&conv->args[6], "", &transposed, NULL) != QVK_OK)
         return QVK_OK;
     for (int i = 0; i < 6; i++) {
         args[i] = i < 2 ? &conv->args[1 + i] : &node->args[i - 1];
@@ -94,8 +94,8 @@ qvk_status qvk__match_batch_norm(qvk__edge_pass *pass, const qvk__node *node, in
         replaced[2] = qvk__arg_from_value(folded[1]);
         QVK__TRY_GO(
             qvk__edge_emit(pass->edge, QVK__OP_CONVOLUTION, replaced, 9, QVK_DTYPE_NONE, outs, 1, err));
-        outs[1] = outs[2] = outs[0]; /* save_mean and save_invstd: nothing of inference reads them */
-        *matched = pass->uses[node->outs[0]] > 0;
+        outs[1] = outs[2] = outs[0]; /* save_mean and save_invstd: nobody reads them */
+        *matched = true;
     }
 done:
     for (int i = 0; i < 6; i++)
