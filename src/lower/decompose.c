@@ -246,12 +246,13 @@ static qvk_status finish_in_place(qvk__edge *edge, size_t index, int32_t *roots,
 static qvk_status emit_as_is(qvk__edge *edge, const qvk__node *node, qvk__op op, const qvk__arg *args,
                              int32_t *outs, qvk_error *err)
 {
-    qvk_dtype dtype = QVK_DTYPE_NONE;
+    qvk_dtype *dtypes = qvk__arena_alloc(&edge->graph.arena, (uint64_t)node->n_outs, sizeof *dtypes);
 
-    for (int i = 0; i < node->n_outs && dtype == QVK_DTYPE_NONE; i++)
+    QVK__CHECK(dtypes, err, QVK_OUT_OF_MEMORY, "out of memory");
+    for (int i = 0; i < node->n_outs; i++)
         if (node->outs[i] >= 0)
-            dtype = edge->program->graph.values.data[node->outs[i]].desc.dtype;
-    return qvk__edge_emit(edge, op, args, node->n_args, dtype, outs, node->n_outs, err);
+            dtypes[i] = edge->program->graph.values.data[node->outs[i]].desc.dtype;
+    return qvk__edge_emit_typed(edge, op, args, node->n_args, dtypes, outs, node->n_outs, err);
 }
 
 static qvk_status apply(qvk__edge *edge, const qvk__node *node, const qvk__arg *args, int32_t *outs,
@@ -321,6 +322,34 @@ static qvk_status add_output(qvk__edge *edge, int32_t exported, qvk_error *err)
     return QVK_OK;
 }
 
+/* Exported id of a buffer by its name, -1 when there is none. */
+static int32_t find_buffer(const qvk__exported *program, const char *target)
+{
+    for (size_t i = 0; i < program->inputs.count; i++)
+        if (program->inputs.data[i].kind == QVK__INPUT_BUFFER &&
+            strcmp(program->inputs.data[i].target, target) == 0)
+            return program->inputs.data[i].value;
+    return -1;
+}
+
+static qvk_status translate_output(qvk__edge *edge, size_t index, qvk_error *err)
+{
+    const qvk__output_spec *spec = &edge->program->outputs.data[index];
+    int32_t value = qvk__exported_output_value(edge->program, index), buffer;
+
+    if (value < 0)
+        return QVK_OK;
+    if (spec->kind == QVK__OUTPUT_USER)
+        return add_output(edge, value, err);
+    QVK__CHECK(spec->kind == QVK__OUTPUT_BUFFER_MUTATION, err, QVK_UNSUPPORTED,
+               "the program writes its input %s", spec->target ? spec->target : "");
+    buffer = find_buffer(edge->program, spec->target);
+    QVK__CHECK(buffer >= 0, err, QVK_BAD_FORMAT, "mutated buffer %s does not exist", spec->target);
+    QVK__CHECK(QVK__VEC_PUSH(&edge->mutated, buffer) && QVK__VEC_PUSH(&edge->mutated, edge->map[value]), err,
+               QVK_OUT_OF_MEMORY, "out of memory");
+    return QVK_OK;
+}
+
 qvk_status qvk__edge_decompose(qvk__edge *edge, qvk_error *err)
 {
     const qvk__graph *graph = &edge->program->graph;
@@ -334,11 +363,8 @@ qvk_status qvk__edge_decompose(qvk__edge *edge, qvk_error *err)
     for (size_t i = 0; i < graph->nodes.count; i++)
         if (!graph->nodes.data[i].dead)
             QVK__TRY(translate(edge, i, roots, err));
-    for (size_t i = 0; i < edge->program->outputs.count; i++) {
-        const qvk__output_spec *spec = &edge->program->outputs.data[i];
-        if (spec->kind == QVK__OUTPUT_USER && spec->arg.kind == QVK__ARG_VALUE)
-            QVK__TRY(add_output(edge, spec->arg.u.value, err));
-    }
+    for (size_t i = 0; i < edge->program->outputs.count; i++)
+        QVK__TRY(translate_output(edge, i, err));
     for (uint32_t i = 0; i < edge->params->n_extra_outputs; i++)
         QVK__TRY(add_output(edge, edge->params->extra_outputs[i], err));
     /* From exported ids to the edge ids of the constants themselves. */

@@ -249,8 +249,8 @@ static qvk_status emit_symbol(qvk__edge *edge, qvk__op op, const qvk__arg *args,
     return QVK_OK;
 }
 
-qvk_status qvk__edge_emit(qvk__edge *edge, qvk__op op, const qvk__arg *args, int n_args, qvk_dtype dtype,
-                          int32_t *outs, int n_outs, qvk_error *err)
+qvk_status qvk__edge_emit_typed(qvk__edge *edge, qvk__op op, const qvk__arg *args, int n_args,
+                                const qvk_dtype *dtypes, int32_t *outs, int n_outs, qvk_error *err)
 {
     qvk_status status = QVK_OK;
     qvk__signature signature;
@@ -265,7 +265,7 @@ qvk_status qvk__edge_emit(qvk__edge *edge, qvk__op op, const qvk__arg *args, int
         QVK__CHECK_GO(high, err, QVK_OUT_OF_MEMORY, "out of memory");
         low = high + n_outs;
         for (int i = 0; i < 2 * n_outs; i++)
-            high[i].dtype = dtype;
+            high[i].dtype = dtypes[i % n_outs];
         QVK__TRY_GO(infer(edge, op, args, n_args, true, high, n_outs, NULL, err));
         QVK__TRY_GO(infer(edge, op, args, n_args, false, low, n_outs, NULL, err));
         for (int i = 0; i < n_outs; i++)
@@ -278,6 +278,17 @@ qvk_status qvk__edge_emit(qvk__edge *edge, qvk__op op, const qvk__arg *args, int
 done:
     free(high);
     return status;
+}
+
+qvk_status qvk__edge_emit(qvk__edge *edge, qvk__op op, const qvk__arg *args, int n_args, qvk_dtype dtype,
+                          int32_t *outs, int n_outs, qvk_error *err)
+{
+    qvk_dtype *dtypes = qvk__arena_alloc(&edge->graph.arena, (uint64_t)n_outs, sizeof *dtypes);
+
+    QVK__CHECK(dtypes, err, QVK_OUT_OF_MEMORY, "out of memory");
+    for (int i = 0; i < n_outs; i++)
+        dtypes[i] = dtype;
+    return qvk__edge_emit_typed(edge, op, args, n_args, dtypes, outs, n_outs, err);
 }
 
 qvk_status qvk__edge_size(qvk__edge *edge, int32_t value, int dim, qvk__arg *out, qvk_error *err)

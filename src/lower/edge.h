@@ -35,6 +35,9 @@ void qvk__edge_finish(qvk__edge *edge);
  * it themselves (casts, full, quantize); QVK_DTYPE_NONE otherwise. */
 qvk_status qvk__edge_emit(qvk__edge *edge, qvk__op op, const qvk__arg *args, int n_args, qvk_dtype dtype,
                           int32_t *outs, int n_outs, qvk_error *err);
+/* The same with a dtype for each output. */
+qvk_status qvk__edge_emit_typed(qvk__edge *edge, qvk__op op, const qvk__arg *args, int n_args,
+                                const qvk_dtype *dtypes, int32_t *outs, int n_outs, qvk_error *err);
 /* One-output form with the arguments as a braced list. */
 #define QVK__EDGE_EMIT(edge, op, dtype, out, err, ...)                                                       \
     qvk__edge_emit(edge, op, (const qvk__arg[]){__VA_ARGS__},                                                \

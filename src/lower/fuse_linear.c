@@ -174,8 +174,9 @@ static qvk_status match_linear(qvk__edge_pass *pass, const qvk__node *node, int3
         if (!compat || four_bits)
             return emit_dynamic(pass, node, &w, &dynamic, four_bits, outs, err);
         note_float(pass->edge, node, true);
-        *matched = false;
-        return QVK_OK;
+        return QVK__EDGE_EMIT(pass->edge, QVK__OP_LINEAR, QVK_DTYPE_NONE, outs, err,
+                              qvk__pass_arg(pass, &dynamic.x), qvk__pass_arg(pass, &node->args[1]),
+                              qvk__pass_arg(pass, &node->args[2]));
     }
     if (qvk__match_dequantized(pass, &node->args[0], &source, &qparams)) {
         *matched = w.groups == 1 && !compat;

@@ -100,10 +100,10 @@ static qvk_status add_outputs(qvk__method_builder *m, qvk_error *err)
         const qvk__output_spec *spec = &program->outputs.data[i];
         if (spec->kind != QVK__OUTPUT_USER)
             continue;
-        if (spec->arg.kind == QVK__ARG_VALUE)
+        if (spec->output >= 0)
             QVK__TRY(qvk__method_value(m, m->edge->graph.outputs.data[next++], &id, err));
         else
-            QVK__TRY(qvk__method_literal(m, &spec->arg, &id, err));
+            QVK__TRY(qvk__method_literal(m, &spec->literal, &id, err));
         QVK__CHECK(QVK__VEC_PUSH(&m->outputs, id), err, QVK_OUT_OF_MEMORY, "out of memory");
     }
     for (; next < m->edge->graph.outputs.count; next++) {

@@ -189,22 +189,30 @@ static size_t find_spec(const qvk__exported *program, int32_t value)
     return i;
 }
 
-/* Moves the last three input specs to where torch registers them: in the weight's place, behind the module's
- * bias. */
+/* Moves a placeholder's spec to position `to` (counted without it). */
+static void move_spec(qvk__exported *program, int32_t value, size_t to)
+{
+    qvk__input_spec *specs = program->inputs.data, moved;
+    size_t from = find_spec(program, value);
+
+    moved = specs[from];
+    memmove(specs + from, specs + from + 1, (program->inputs.count - from - 1) * sizeof *specs);
+    memmove(specs + to + 1, specs + to, (program->inputs.count - to - 1) * sizeof *specs);
+    specs[to] = moved;
+}
+
+/* The new placeholders go where torch registers them: in the weight's place, behind the module's bias. */
 static void place_specs(qvk__exported *program, const target *t)
 {
-    qvk__input_spec moved[3], *specs = program->inputs.data;
-    size_t count = program->inputs.count, at = find_spec(program, t->weight) + 1;
-    size_t length = strlen(t->module);
+    const qvk__input_spec *specs = program->inputs.data;
+    size_t at = find_spec(program, t->weight) + 1, length = strlen(t->module);
 
-    if (at < count && specs[at].target && strncmp(specs[at].target, t->module, length) == 0 &&
+    if (at < program->inputs.count && specs[at].target && strncmp(specs[at].target, t->module, length) == 0 &&
         strcmp(specs[at].target + length, ".bias") == 0)
         at++;
-    if (at + 3 > count)
-        return;
-    memcpy(moved, specs + count - 3, sizeof moved);
-    memmove(specs + at + 3, specs + at, (count - 3 - at) * sizeof *specs);
-    memcpy(specs + at, moved, sizeof moved);
+    move_spec(program, t->integers, at);
+    move_spec(program, t->scale, at + 1);
+    move_spec(program, t->zero_point, at + 2);
 }
 
 static qvk_status add_placeholders(torchao *self, target *t, qvk_error *err)
