@@ -31,7 +31,7 @@ qvk_status qvk__kernel_find(const qvk__operator_ref *ref, qvk__arena *arena, qvk
     if (target.prim) {
         target.name = ref->name;
     } else {
-        if (!qvk__reference_has(target.op))
+        if (!qvk__reference_has(target.op) && find_functional(ref, arena) != QVK__OP_NONE)
             target.op = find_functional(ref, arena);
         target.name = *ref->overload ? qvk__arena_printf(arena, "%s.%s", ref->name, ref->overload)
                                      : qvk__arena_strdup(arena, ref->name);

@@ -1,0 +1,63 @@
+/* What the commands share: devices, programs, inputs, tensors as numbers, failing. */
+#ifndef CLI_H
+#define CLI_H
+
+#include "options.h"
+#include "qvk/context.h"
+#include "qvk/module.h"
+
+enum { CLI_OK = 0, CLI_WRONG = 1, CLI_USAGE = 2, CLI_NO_DEVICE = 3 };
+
+/* One function per command; the exit status. */
+#define COMMAND(ID, name, operands, summary) int cmd_##name(const cli_options *options);
+#define OPTION(ID, name, value, completes, commands, help)
+#include "cli_commands.def"
+#undef COMMAND
+#undef OPTION
+
+/* "qvk: message" on stderr; the exit status that goes with the error. */
+int cli_fail(const qvk_error *err);
+int cli_complain(const char *format, ...) QVK_PRINTF(1, 2);
+
+/* ---- device.c ------------------------------------------------------------------------------------------- */
+
+/* Context parameters from --device and the environment. */
+qvk_context_params cli_context_params(const cli_options *options);
+/* Makes the context and names the device in one line on stderr. CLI_OK or an exit status. */
+int cli_open_context(const cli_options *options, qvk_context **out);
+
+/* ---- load.c --------------------------------------------------------------------------------------------- */
+
+/* The program in the first operand, ready to run. CLI_OK or an exit status. */
+int cli_load_module(const cli_options *options, qvk_context *context, const qvk_module_params *params,
+                    qvk_module **out);
+
+/* ---- inputs.c ------------------------------------------------------------------------------------------- */
+
+typedef struct cli_inputs {
+    qvk_value *values;
+    int32_t count;
+    bool *owned; /* data to be freed */
+} cli_inputs;
+
+/* From --input, or from `seed` where there is none; CLI_OK or an exit status. */
+int cli_load_inputs(const cli_options *options, const qvk_module *module, const char *method,
+                    cli_inputs *out);
+int cli_random_inputs(const qvk_module *module, const char *method, uint64_t seed, cli_inputs *out);
+void cli_free_inputs(cli_inputs *inputs);
+
+/* ---- values.c ------------------------------------------------------------------------------------------- */
+
+double cli_element(const qvk_tensor *tensor, int64_t index);
+typedef struct cli_summary {
+    double min, max, mean; /* of the finite elements; NaN when there is none */
+    int64_t not_finite;
+} cli_summary;
+cli_summary cli_summarise(const qvk_tensor *tensor);
+/* "float32[2, 3]" by value. */
+typedef struct cli_label {
+    char text[QVK_MAX_RANK * 22 + 24];
+} cli_label;
+cli_label cli_describe(const qvk_tensor *tensor);
+
+#endif

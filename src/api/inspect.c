@@ -1,0 +1,60 @@
+/* What is in a file: chosen by its name's ending, printed by the room that reads it. */
+#include "qvk/inspect.h"
+
+#include "program/program.h"
+
+static qvk_status inspect_pte(const char *path, const qvk_inspect_params *params, qvk__string *text,
+                              qvk_error *err)
+{
+    qvk__program program;
+
+    QVK__TRY(qvk__program_read(path, NULL, 0, &program, err));
+    if (params->json)
+        qvk__program_print_json(&program, params->graph, text);
+    else
+        qvk__program_print(&program, params->graph, text);
+    qvk__program_finish(&program);
+    return QVK_OK;
+}
+
+typedef struct format {
+    const char *suffix;
+    qvk_status (*inspect)(const char *path, const qvk_inspect_params *params, qvk__string *text,
+                          qvk_error *err);
+} format;
+
+static const format formats[] = {
+    {".pte", inspect_pte},
+};
+
+qvk_status qvk_inspect_file(const char *path, const qvk_inspect_params *params, char **out, qvk_error *err)
+{
+    static const qvk_inspect_params defaults = {0};
+    const format *found = NULL;
+    qvk__string text = {0};
+    qvk_status status;
+
+    QVK__CHECK(path && out, err, QVK_INVALID_ARGUMENT, "path and out must not be NULL");
+    for (size_t i = 0; i < QVK__COUNT(formats) && !found; i++)
+        if (qvk__ends_with(path, formats[i].suffix))
+            found = &formats[i];
+    QVK__CHECK(found, err, QVK_UNSUPPORTED, "%s: its ending names no format that this build can inspect",
+               path);
+    status = found->inspect(path, params ? params : &defaults, &text, err);
+    if (status == QVK_OK && (text.failed || !text.data))
+        status = qvk__fail(err, QVK_OUT_OF_MEMORY, "%s: out of memory", path);
+    if (status != QVK_OK) {
+        free(text.data);
+        return status;
+    }
+    *out = text.data;
+    return QVK_OK;
+}
+
+void qvk_text_free(char **text)
+{
+    if (!text)
+        return;
+    free(*text);
+    *text = NULL;
+}
