@@ -4,6 +4,7 @@
 
 #include "kernels/kernels.h"
 #include "kernels/spirv.h"
+#include "vulkan_proxy.h"
 
 qvk_error test_err;
 
@@ -35,6 +36,8 @@ qvk__gpu *gpu_open(const qvk__gpu_params *params)
     qvk__gpu *gpu = NULL;
     qvk__gpu_params with = params ? *params : (qvk__gpu_params){0};
     with.validation = !with.vk_instance && !with.null_device;
+    if (!with.vk_get_instance_proc_addr)
+        with.vk_get_instance_proc_addr = vulkan_proxy_loader();
     if (!with.log)
         with.log = print_log;
     qvk_status status = qvk__gpu_create(&with, &gpu, &test_err);
@@ -54,13 +57,34 @@ void gpu_close(qvk__gpu **gpu)
     assert_null(*gpu);
     assert_int_equal(messages, 0);
     assert_int_equal(used, 0);
+    assert_int_equal(vulkan_proxy_alive(), 0);
 }
 
-const qvk__gpu_pipeline *gpu_fill_pipeline(qvk__gpu *gpu, uint32_t group_size)
+qvk__gpu_buffer gpu_buffer(qvk__gpu *gpu, qvk__gpu_memory memory, uint64_t bytes)
 {
-    const qvk__gpu_pipeline *pipeline = NULL;
+    qvk__gpu_buffer buffer;
+    assert_ok(qvk__gpu_buffer_create(gpu, memory, bytes, &buffer, &test_err));
+    return buffer;
+}
+
+qvk__gpu_recording *gpu_recording(qvk__gpu *gpu, uint32_t n_timestamps)
+{
+    qvk__gpu_recording *recording = NULL;
+    assert_ok(qvk__gpu_recording_create(gpu, n_timestamps, &recording, &test_err));
+    return recording;
+}
+
+void gpu_run(qvk__gpu *gpu, qvk__gpu_recording *recording)
+{
+    assert_ok(qvk__gpu_record_end(recording, &test_err));
+    assert_ok(qvk__gpu_submit(gpu, recording, &test_err));
+    assert_ok(qvk__gpu_wait(gpu, recording, &test_err));
+}
+
+qvk__gpu_pipeline_params gpu_fill_pipeline_params(uint32_t group_size)
+{
     const qvk__spirv *spirv = &qvk__spirv_table[QVK__KERNEL_FILL_U32];
-    qvk__gpu_pipeline_params params = {
+    return (qvk__gpu_pipeline_params){
         .spirv = spirv->words,
         .n_words = spirv->n_words,
         .n_buffers = 1,
@@ -68,6 +92,12 @@ const qvk__gpu_pipeline *gpu_fill_pipeline(qvk__gpu *gpu, uint32_t group_size)
         .n_specs = 1,
         .label = "fill_u32",
     };
+}
+
+const qvk__gpu_pipeline *gpu_fill_pipeline(qvk__gpu *gpu, uint32_t group_size)
+{
+    const qvk__gpu_pipeline *pipeline = NULL;
+    qvk__gpu_pipeline_params params = gpu_fill_pipeline_params(group_size);
     assert_ok(qvk__gpu_pipeline_get(gpu, &params, &pipeline, &test_err));
     assert_non_null(pipeline);
     return pipeline;
@@ -97,9 +127,8 @@ qvk__gpu_dispatch gpu_fill_dispatch(qvk__gpu *gpu, const qvk__gpu_buffer *params
 
 qvk__gpu_buffer gpu_fill_params(qvk__gpu *gpu, uint32_t first, uint32_t count, uint32_t pattern)
 {
-    qvk__gpu_buffer buffer;
     fill_params params = {first, count, pattern, 0};
-    assert_ok(qvk__gpu_buffer_create(gpu, QVK__GPU_MEMORY_PARAMS, sizeof params, &buffer, &test_err));
+    qvk__gpu_buffer buffer = gpu_buffer(gpu, QVK__GPU_MEMORY_PARAMS, sizeof params);
     assert_non_null(buffer.mapped);
     memcpy(buffer.mapped, &params, sizeof params);
     return buffer;

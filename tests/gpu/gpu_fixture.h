@@ -18,10 +18,17 @@ void test_assert_ok(qvk_status status, const qvk_error *err, const char *file, i
 void test_assert_status(qvk_status status, qvk_status expected, const qvk_error *err, const char *file,
                         int line);
 
-/* A gpu made from `params` (NULL: defaults), validated where the layer is installed. */
+/* A gpu made from `params` (NULL: defaults) through the proxy of vulkan_proxy.h, validated where the layer is
+ * installed. Warnings and errors of the log are printed unless params has a log of its own. */
 qvk__gpu *gpu_open(const qvk__gpu_params *params);
-/* Destroys it; fails the test if the validation layer said anything, or if memory is left. */
+/* Destroys it; fails the test if the validation layer said anything, or if memory or a Vulkan object is left.
+ */
 void gpu_close(qvk__gpu **gpu);
+
+qvk__gpu_buffer gpu_buffer(qvk__gpu *gpu, qvk__gpu_memory memory, uint64_t bytes);
+qvk__gpu_recording *gpu_recording(qvk__gpu *gpu, uint32_t n_timestamps);
+/* Ends the recording, submits it and waits. */
+void gpu_run(qvk__gpu *gpu, qvk__gpu_recording *recording);
 
 /* Parameters of the fill kernel: a uniform block. */
 typedef struct fill_params {
@@ -29,6 +36,7 @@ typedef struct fill_params {
 } fill_params;
 
 #define FILL_GROUP_SIZE 64
+qvk__gpu_pipeline_params gpu_fill_pipeline_params(uint32_t group_size);
 const qvk__gpu_pipeline *gpu_fill_pipeline(qvk__gpu *gpu, uint32_t group_size);
 /* Work groups for `count` words. */
 uint32_t gpu_fill_groups(uint32_t count);
