@@ -1,0 +1,273 @@
+#include "op_harness.h"
+
+#include <stdio.h>
+
+#include "core/dtype.h"
+#include "kernels/kernels.h"
+#include "op_device.h"
+#include "reference/reference.h"
+
+struct op_harness {
+    op_device *device;
+    qvk__arena arena;
+    char kernels[512];
+};
+
+static qvk_error test_err;
+
+static void must(qvk_status status, const char *what)
+{
+    if (status != QVK_OK)
+        fail_msg("%s: %s: %s", what, qvk_status_name(status), test_err.message);
+}
+
+op_harness *op_harness_open(void)
+{
+    op_harness *harness = calloc(1, sizeof *harness);
+
+    assert_non_null(harness);
+    harness->device = op_device_open();
+    return harness;
+}
+
+void op_harness_close(op_harness **harness)
+{
+    op_device_close(&(*harness)->device);
+    qvk__arena_free(&(*harness)->arena);
+    free(*harness);
+    *harness = NULL;
+}
+
+void op_harness_reset(op_harness *harness)
+{
+    qvk__arena_free(&harness->arena);
+}
+
+const char *op_harness_kernels(const op_harness *harness)
+{
+    return harness->kernels;
+}
+
+/* ---- building a call ------------------------------------------------------------------------------------ */
+
+op_call op_call_begin(op_harness *harness, qvk__op op)
+{
+    return (op_call){.harness = harness, .op = op};
+}
+
+void op_arg(op_call *call, qvk__arg arg)
+{
+    assert_true(call->n_args < OP_MAX_ARGS);
+    call->args[call->n_args++] = arg;
+}
+
+void op_arg_none(op_call *call)
+{
+    op_arg(call, (qvk__arg){0});
+}
+
+void op_arg_string(op_call *call, const char *text)
+{
+    op_arg(call, (qvk__arg){.kind = QVK__ARG_STRING, .u.s = text});
+}
+
+void op_arg_ints(op_call *call, const int64_t *values, int n)
+{
+    const int64_t *copy = qvk__arena_memdup(&call->harness->arena, values, (size_t)n * sizeof *values);
+
+    op_arg(call, (qvk__arg){.kind = QVK__ARG_INTS, .count = (uint32_t)n, .u.ints = copy});
+}
+
+void op_arg_symbol(op_call *call, int64_t value)
+{
+    call->symbols |= 1u << call->n_args;
+    op_arg(call, qvk__arg_from_int(value));
+}
+
+void op_arg_gather(op_call *call, int n)
+{
+    qvk__arg *items =
+        qvk__arena_memdup(&call->harness->arena, &call->args[call->n_args - n], (size_t)n * sizeof *items);
+
+    call->n_args -= n;
+    op_arg(call, (qvk__arg){.kind = QVK__ARG_LIST, .count = (uint32_t)n, .u.list = items});
+}
+
+qvk_tensor *op_arg_random(op_call *call, test_rng *rng, qvk_dtype dtype, const int64_t *sizes, int64_t low,
+                          int64_t high)
+{
+    qvk_tensor *tensor = qvk__arena_alloc(&call->harness->arena, 1, sizeof *tensor);
+
+    tensor->dtype = dtype;
+    while (sizes[tensor->rank] >= 0) {
+        tensor->sizes[tensor->rank] = sizes[tensor->rank];
+        tensor->rank++;
+    }
+    tensor->data = qvk__arena_alloc(&call->harness->arena, qvk_tensor_bytes(tensor) + 1, 1);
+    for (int64_t i = 0; i < qvk_tensor_numel(tensor); i++) {
+        if (qvk__dtype_is_float(dtype))
+            qvk__reference_set(tensor, i, (double)test_rng_normal(rng));
+        else
+            qvk__reference_set_int(tensor, i, test_rng_range(rng, low, high));
+    }
+    op_arg(call, (qvk__arg){.kind = QVK__ARG_TENSOR, .u.tensor = tensor});
+    return tensor;
+}
+
+qvk_tensor *op_arg_constant(op_call *call, test_rng *rng, qvk_dtype dtype, const int64_t *sizes, int64_t low,
+                            int64_t high)
+{
+    call->constants |= 1u << call->n_args;
+    return op_arg_random(call, rng, dtype, sizes, low, high);
+}
+
+/* ---- the graph of one node ------------------------------------------------------------------------------ */
+
+/* Turns a resolved argument into one over values of the graph; `tensors` gets the host tensor of every value.
+ */
+static qvk__arg into_graph(op_call *call, qvk__graph *graph, const qvk__arg *arg, bool constant, bool symbol,
+                           op_values *values)
+{
+    qvk__arena *arena = &call->harness->arena;
+
+    if (arg->kind == QVK__ARG_LIST) {
+        qvk__arg *items = qvk__arena_alloc(arena, arg->count, sizeof *items);
+        for (uint32_t i = 0; i < arg->count; i++)
+            items[i] = into_graph(call, graph, &arg->u.list[i], constant, false, values);
+        return (qvk__arg){.kind = QVK__ARG_LIST, .count = arg->count, .u.list = items};
+    }
+    if (arg->kind != QVK__ARG_TENSOR && !symbol)
+        return *arg;
+    assert_true(values->n < OP_MAX_VALUES);
+    if (symbol) {
+        const int32_t id = qvk__graph_add_value(graph, NULL, NULL);
+        values->symbols[id] = arg->u.i;
+        values->n = id + 1;
+        return qvk__arg_from_value(id);
+    }
+    const int32_t id = qvk__graph_add_value(graph, NULL, arg->u.tensor);
+    if (constant) {
+        qvk__constant *bytes = qvk__arena_alloc(arena, 1, sizeof *bytes);
+        bytes->data = arg->u.tensor->data;
+        bytes->bytes = qvk_tensor_bytes(arg->u.tensor);
+        graph->values.data[id].constant = bytes;
+    }
+    values->tensors[id] = *arg->u.tensor;
+    values->n = id + 1;
+    return qvk__arg_from_value(id);
+}
+
+static qvk_tensor copy_tensor(qvk__arena *arena, const qvk_tensor *from)
+{
+    qvk_tensor copy = *from;
+
+    copy.data = qvk__arena_alloc(arena, qvk_tensor_bytes(from) + 1, 1);
+    if (from->data)
+        memcpy(copy.data, from->data, qvk_tensor_bytes(from));
+    return copy;
+}
+
+/* Adds the outputs and the node. Returns the number of outputs; their ids follow one another from *first. */
+static int add_node(op_call *call, qvk__graph *graph, op_values *values, int32_t *first)
+{
+    qvk__arg args[OP_MAX_ARGS];
+    qvk_tensor outs[OP_MAX_VALUES] = {0};
+    int32_t ids[OP_MAX_VALUES];
+    int n_outs;
+
+    must(qvk__op_count_outputs(call->op, call->args, call->n_args, &n_outs, &test_err), "count_outputs");
+    must(qvk__op_infer(call->op, call->args, call->n_args, outs, n_outs, &test_err), "infer");
+    for (int i = 0; i < call->n_args; i++)
+        args[i] =
+            into_graph(call, graph, &call->args[i], call->constants >> i & 1, call->symbols >> i & 1, values);
+    *first = values->n;
+    for (int i = 0; i < n_outs; i++) {
+        ids[i] = qvk__graph_add_value(graph, NULL, &outs[i]);
+        values->tensors[ids[i]] = copy_tensor(&call->harness->arena, &outs[i]);
+        values->n = ids[i] + 1;
+    }
+    assert_true(qvk__graph_add_node(graph, call->op, "call", args, call->n_args, ids, n_outs) >= 0);
+    return n_outs;
+}
+
+/* ---- comparing ------------------------------------------------------------------------------------------ */
+
+static void compare(op_call *call, const char *what, const char *role, int32_t id, const qvk_tensor *actual,
+                    const qvk_tensor *expected, test_tolerance tolerance)
+{
+    const int64_t n = qvk_tensor_numel(expected);
+    float *a = qvk__arena_alloc(&call->harness->arena, (uint64_t)n + 1, sizeof *a);
+    float *e = qvk__arena_alloc(&call->harness->arena, (uint64_t)n + 1, sizeof *e);
+    char name[1024];
+
+    for (int64_t i = 0; i < n; i++) {
+        a[i] = (float)qvk__reference_get(actual, i);
+        e[i] = (float)qvk__reference_get(expected, i);
+    }
+    snprintf(name, sizeof name, "%s: %s %d of %s [%s]", what, role, id, qvk__op_name(call->op),
+             call->harness->kernels);
+    test_assert_close(name, a, e, (size_t)n, tolerance);
+}
+
+/* Runs the reference in place: outputs and written arguments of `values` become what is expected. */
+static void run_reference(op_call *call, op_values *values, int32_t first_out, int n_outs)
+{
+    must(qvk__reference_run(call->op, call->args, call->n_args, &values->tensors[first_out], n_outs,
+                            &test_err),
+         "reference");
+}
+
+void op_call_check(op_call *call, const char *what, test_tolerance tolerance)
+{
+    qvk__arena *arena = &call->harness->arena;
+    op_values values = {0}, device = {0};
+    qvk__graph graph;
+    int32_t first;
+
+    qvk__graph_init(&graph);
+    const int n_outs = add_node(call, &graph, &values, &first);
+    for (int pass = 0; pass < 2; pass++) {
+        op_device_plan plan;
+        must(op_device_plan_call(call->harness->device, &graph, &values, pass == 1, &plan, &test_err), what);
+        if (pass == 1 && !op_device_plan_differs(&plan, call->harness->kernels)) {
+            op_device_plan_free(call->harness->device, &plan);
+            break;
+        }
+        op_device_plan_names(&plan, call->harness->kernels, sizeof call->harness->kernels);
+        device.n = values.n;
+        for (int i = 0; i < values.n; i++)
+            device.tensors[i] = copy_tensor(arena, &values.tensors[i]);
+        op_device_run(call->harness->device, &graph, &plan, &device, what);
+        op_device_plan_free(call->harness->device, &plan);
+        /* The reference writes through its arguments, whose data `values` shares: once, after the device read
+         * them. */
+        qvk_tensor *kept = qvk__arena_alloc(arena, (uint64_t)values.n, sizeof *kept);
+        for (int i = 0; i < values.n; i++)
+            kept[i] = copy_tensor(arena, &values.tensors[i]);
+        run_reference(call, &values, first, n_outs);
+        for (int i = 0; i < values.n; i++)
+            if (graph.values.data[i].kind == QVK__VALUE_TENSOR && !graph.values.data[i].constant)
+                compare(call, what, i < first ? "argument" : "output", i < first ? i : i - first,
+                        &device.tensors[i], &values.tensors[i], i < first ? TEST_EXACT : tolerance);
+        for (int i = 0; i < values.n; i++)
+            if (kept[i].rank >= 0 && qvk_tensor_bytes(&kept[i]) > 0)
+                memcpy(values.tensors[i].data, kept[i].data, qvk_tensor_bytes(&kept[i]));
+    }
+    qvk__graph_finish(&graph);
+}
+
+void op_call_check_fallback(op_call *call, const char *what)
+{
+    op_values values = {0};
+    op_device_plan plan;
+    qvk__graph graph;
+    int32_t first;
+
+    qvk__graph_init(&graph);
+    add_node(call, &graph, &values, &first);
+    const qvk_status status =
+        op_device_plan_call(call->harness->device, &graph, &values, false, &plan, &test_err);
+    if (status != QVK_UNSUPPORTED)
+        fail_msg("%s: planned with status %s, expected UNSUPPORTED", what, qvk_status_name(status));
+    qvk__graph_finish(&graph);
+}
