@@ -55,7 +55,8 @@ step_runtime() { # the run half alone: links, and its quick tests pass
 step_sanitize() { # all tests under the address and undefined-behaviour sanitizers
     build sanitize gcc -Db_sanitize=address,undefined -Db_lundef=false \
         -Dc_args='-fno-sanitize-recover=all -fno-omit-frame-pointer' || return 1
-    ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1 \
+    LD_PRELOAD=$PWD/$root/sanitize/tests/support/libkeep_loaded.so \
+        ASAN_OPTIONS=verify_asan_link_order=0:allocator_may_return_null=1:strict_string_checks=1:detect_stack_use_after_return=1 \
         UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$PWD/tests/support/leaks.supp:print_suppressions=0 \
         tools/run_tests.sh -C $root/sanitize --setup lavapipe
 }

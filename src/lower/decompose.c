@@ -243,16 +243,43 @@ static qvk_status finish_in_place(qvk__edge *edge, size_t index, int32_t *roots,
 
 /* ---- the walk ---------------------------------------------------------------------------------------------- */
 
+/* A number where the operator wants a tensor (x * 0.25) becomes a 0-dim constant of the dtype the operator
+ * computes in. */
+static qvk_status numbers_to_tensors(qvk__edge *edge, qvk__op op, qvk__arg *args, qvk_dtype result,
+                                     qvk_error *err)
+{
+    qvk__signature signature;
+
+    qvk__op_signature(op, &signature);
+    for (int i = 1; i < signature.n_params; i++) {
+        qvk_dtype dtype = result;
+        double number;
+        int32_t value;
+        if (strcmp(signature.params[i].type, "Tensor") != 0 || args[i].kind == QVK__ARG_VALUE ||
+            qvk__arg_float(&args[i], "", &number, NULL) != QVK_OK)
+            continue;
+        if (dtype == QVK_DTYPE_BOOL && args[0].kind == QVK__ARG_VALUE) /* a comparison */
+            dtype = qvk__edge_desc(edge, args[0].u.value)->dtype;
+        QVK__TRY(qvk__edge_scalar(edge, number, dtype, &value, err));
+        args[i] = qvk__arg_from_value(value);
+    }
+    return QVK_OK;
+}
+
 static qvk_status emit_as_is(qvk__edge *edge, const qvk__node *node, qvk__op op, const qvk__arg *args,
                              int32_t *outs, qvk_error *err)
 {
     qvk_dtype *dtypes = qvk__arena_alloc(&edge->graph.arena, (uint64_t)node->n_outs, sizeof *dtypes);
+    qvk__arg converted[QVK__MAX_PARAMS];
 
     QVK__CHECK(dtypes, err, QVK_OUT_OF_MEMORY, "out of memory");
+    memcpy(converted, args, (size_t)node->n_args * sizeof *args);
     for (int i = 0; i < node->n_outs; i++)
         if (node->outs[i] >= 0)
             dtypes[i] = edge->program->graph.values.data[node->outs[i]].desc.dtype;
-    return qvk__edge_emit_typed(edge, op, args, node->n_args, dtypes, outs, node->n_outs, err);
+    if (node->n_outs > 0)
+        QVK__TRY(numbers_to_tensors(edge, op, converted, dtypes[0], err));
+    return qvk__edge_emit_typed(edge, op, converted, node->n_args, dtypes, outs, node->n_outs, err);
 }
 
 static qvk_status apply(qvk__edge *edge, const qvk__node *node, const qvk__arg *args, int32_t *outs,

@@ -1,0 +1,29 @@
+/* The compile half's handles. Only in builds with the compile half. */
+#ifndef QVK__PROGRAM_INTERNAL_H
+#define QVK__PROGRAM_INTERNAL_H
+
+#include "ir/ir.h"
+#include "program/program.h"
+#include "quantize/quantize.h"
+#include "qvk/lower.h"
+#include "qvk/program.h"
+
+typedef struct qvk__calibrator qvk__calibrator;
+
+struct qvk_program {
+    qvk__exported exported;
+    /* Between qvk_prepare_pt2e and qvk_convert_pt2e, else NULL: the observers, and what runs the samples. */
+    qvk__pt2e *prepared;
+    qvk__calibrator *calibrator;
+};
+
+/* Destroyed with the program, before `exported`. */
+void qvk__calibrator_destroy(qvk__calibrator **calibrator);
+
+struct qvk_lowered {
+    qvk__program program;
+    const char *outside; /* in program.arena */
+    bool final;          /* after qvk_to_executorch */
+};
+
+#endif
