@@ -1,12 +1,10 @@
 /* The operator table made from ops.def, and look-up by name. */
 #include "core/op.h"
 
-/* Shape rules live in shape_*.c, named by the table. */
-#define OP(id, name, out, shape, reference, plan, schema)                                                    \
-    qvk_status qvk__shape_##shape(qvk__op, const qvk__arg *, int, qvk_tensor *, int, qvk_error *)            \
-        __attribute__((weak));
-#include "core/ops.def"
-#undef OP
+#include "core/shape.h"
+
+/* NONE in the table's `shape` column: no rule. After shape.h, which declares the name like any other. */
+#define qvk__shape_NONE NULL
 
 static const qvk__op_info table[QVK__OP_COUNT] = {
     [QVK__OP_NONE] = {"", NULL, "", NULL},

@@ -4,12 +4,10 @@
 #include <math.h>
 
 #include "core/dtype.h"
+#include "reference/functions.h"
 
-#define OP(id, name, out, shape, reference, plan, schema)                                                    \
-    qvk_status qvk__reference_##reference(qvk__op, const qvk__arg *, int, qvk_tensor *, int, qvk_error *)    \
-        __attribute__((weak));
-#include "core/ops.def"
-#undef OP
+/* NONE in the table's `reference` column. After functions.h, which declares the name like any other. */
+#define qvk__reference_NONE NULL
 
 static const qvk__reference_fn table[QVK__OP_COUNT] = {
 #define OP(id, name, out, shape, reference, plan, schema) [QVK__OP_##id] = qvk__reference_##reference,
