@@ -61,7 +61,7 @@ float convolve(uint element)
             }
         }
     }
-    return clamp(sum, lower, upper);
+    return bounded(sum, lower, upper);
 }
 
 void main()

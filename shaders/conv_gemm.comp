@@ -94,7 +94,7 @@ void main()
         const uint channel = group * out_per_group + m;
         const float bias = BIAS_TYPE != 0u ? LOAD_FLOAT(bias_words, channel, BIAS_TYPE) : 0.0;
         for (uint j = 0u; j < count; j++)
-            elements[j] = encode_float(clamp(sums[i][j] + bias, lower, upper), Y_TYPE);
+            elements[j] = encode_float(bounded(sums[i][j] + bias, lower, upper), Y_TYPE);
         STORE_RUN(y_words, (image * groups * out_per_group + channel) * pixels + n, elements, count, Y_TYPE)
     }
 }

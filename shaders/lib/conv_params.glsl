@@ -1,4 +1,4 @@
-// The uniform block of the convolution kernels, in the order src/kernels/conv_params.c writes it, and where a tap
+// The uniform block of the convolution kernels, in the order qvk__dispatch_conv (src/kernels/plan_conv.c) writes it, and where a tap
 // reads. Define CONV_MORE_PARAMS (may be empty) before including.
 #ifndef CONV_PARAMS_GLSL
 #define CONV_PARAMS_GLSL
@@ -36,6 +36,12 @@ bool conv_row(uint place, uint tap, bool transposed, out uint at)
 bool conv_column(uint place, uint tap, bool transposed, out uint at)
 {
     return conv_source(place, tap, in_width, stride_x, padding_x, dilation_x, transposed, at);
+}
+
+// Comparisons let NaN through; clamp() need not.
+float bounded(float value, float low, float high)
+{
+    return value < low ? low : value > high ? high : value;
 }
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef QVK__PLAN_H
 #define QVK__PLAN_H
 
+#include "core/geometry.h"
 #include "kernels/kernels.h"
 
 /* Declares qvk__plan_<name>, a qvk__plan_fn, for every row (names repeat, which C allows). */
@@ -51,6 +52,9 @@ void qvk__dispatch_int(qvk__dispatch *dispatch, int64_t value);
 void qvk__dispatch_float(qvk__dispatch *dispatch, float value);
 /* Work groups: `n` of them, folded over the device's limits. */
 void qvk__dispatch_groups(const qvk__planner *planner, qvk__dispatch *dispatch, uint64_t n);
+
+/* The uniform block of shaders/lib/conv_params.glsl. */
+void qvk__dispatch_conv(qvk__dispatch *dispatch, const qvk__conv *conv);
 
 /* ---- matrix products ------------------------------------------------------------------------------------ */
 
