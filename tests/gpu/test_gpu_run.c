@@ -415,7 +415,7 @@ static bool work(worker *self)
         qvk__gpu_record_begin(recording, NULL) != QVK_OK)
         return false;
     /* A kernel variant of its own and one that both threads want. */
-    const qvk__gpu_pipeline *own, *shared;
+    const qvk__gpu_pipeline *own, *shared = NULL;
     qvk__gpu_pipeline_params kernel = gpu_fill_pipeline_params(8 + self->seed);
     bool good = qvk__gpu_pipeline_get(gpu, &kernel, &own, NULL) == QVK_OK;
     kernel = gpu_fill_pipeline_params(FILL_GROUP_SIZE);
