@@ -183,8 +183,9 @@ qvk_status qvk__file_write(const char *path, const void *data, uint64_t bytes, q
 /* ---- threads -------------------------------------------------------------------------------------------- */
 
 /*
- * Calls work(user, begin, end) on disjoint parts of [0, count), on up to one thread a processor; returns when all are done. Parts are
- * multiples of `grain` (but the last). Falls back to fewer threads, down to the caller's own, when none can be started.
+ * Calls work(user, begin, end) on disjoint parts of [0, count), on up to one thread a processor; returns when
+ * all are done. Parts are multiples of `grain` (but the last). Falls back to fewer threads, down to the
+ * caller's own, when none can be started.
  */
 void qvk__parallel(uint64_t count, uint64_t grain, void (*work)(void *user, uint64_t begin, uint64_t end),
                    void *user);

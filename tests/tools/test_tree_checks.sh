@@ -63,6 +63,11 @@ new_repository() {
 }
 
 if command -v git >/dev/null 2>&1; then
+    if git -C "$QVK_SOURCE" rev-parse >/dev/null 2>&1; then
+        check "tree: this one" "$tools/check_tree.sh" "$QVK_SOURCE"
+    else
+        skip "tree: this one" "not a git checkout"
+    fi
     new_repository
     check "tree: a good one" "$tools/check_tree.sh" "$tree"
     cp "$tree/src/core/graph.c" "$tree/src/api/graph.c"
