@@ -329,7 +329,7 @@ static qvk_status translate(qvk__edge *edge, size_t index, int32_t *roots, qvk_e
     for (int i = 0; i < node->n_outs; i++) {
         if (node->outs[i] < 0)
             continue;
-        edge->map[node->outs[i]] = outs[i];
+        edge->map[node->outs[i]] = edge->made[node->outs[i]] = outs[i];
         if (is_view(node->op) && node->args[0].kind == QVK__ARG_VALUE)
             roots[node->outs[i]] = root_of(roots, node->args[0].u.value);
     }
@@ -339,9 +339,10 @@ static qvk_status translate(qvk__edge *edge, size_t index, int32_t *roots, qvk_e
     return QVK_OK;
 }
 
-static qvk_status add_output(qvk__edge *edge, int32_t exported, qvk_error *err)
+/* The program's outputs are what a value is at the end; observed values are what it was when it was made. */
+static qvk_status add_output(qvk__edge *edge, const int32_t *map, int32_t exported, qvk_error *err)
 {
-    int32_t mapped = edge->map[exported];
+    int32_t mapped = map[exported];
 
     QVK__CHECK(mapped >= 0, err, QVK_INTERNAL, "output %s was not translated",
                edge->program->graph.values.data[exported].name);
@@ -367,7 +368,7 @@ static qvk_status translate_output(qvk__edge *edge, size_t index, qvk_error *err
     if (value < 0)
         return QVK_OK;
     if (spec->kind == QVK__OUTPUT_USER)
-        return add_output(edge, value, err);
+        return add_output(edge, edge->map, value, err);
     QVK__CHECK(spec->kind == QVK__OUTPUT_BUFFER_MUTATION, err, QVK_UNSUPPORTED,
                "the program writes its input %s", spec->target ? spec->target : "");
     buffer = find_buffer(edge->program, spec->target);
@@ -381,21 +382,19 @@ qvk_status qvk__edge_decompose(qvk__edge *edge, qvk_error *err)
 {
     const qvk__graph *graph = &edge->program->graph;
     int32_t *roots = qvk__arena_alloc(&edge->graph.arena, graph->values.count, sizeof *roots);
-    int32_t *before = qvk__arena_alloc(&edge->graph.arena, graph->values.count, sizeof *before);
 
-    QVK__CHECK(roots && before, err, QVK_OUT_OF_MEMORY, "out of memory");
+    QVK__CHECK(roots, err, QVK_OUT_OF_MEMORY, "out of memory");
     for (size_t i = 0; i < graph->values.count; i++)
         roots[i] = (int32_t)i;
-    memcpy(before, edge->map, graph->values.count * sizeof *before);
     for (size_t i = 0; i < graph->nodes.count; i++)
         if (!graph->nodes.data[i].dead)
             QVK__TRY(translate(edge, i, roots, err));
     for (size_t i = 0; i < edge->program->outputs.count; i++)
         QVK__TRY(translate_output(edge, i, err));
     for (uint32_t i = 0; i < edge->params->n_extra_outputs; i++)
-        QVK__TRY(add_output(edge, edge->params->extra_outputs[i], err));
+        QVK__TRY(add_output(edge, edge->made, edge->params->extra_outputs[i], err));
     /* From exported ids to the edge ids of the constants themselves. */
     for (size_t i = 0; i < edge->mutated.count; i += 2)
-        edge->mutated.data[i] = before[edge->mutated.data[i]];
+        edge->mutated.data[i] = edge->made[edge->mutated.data[i]];
     return QVK_OK;
 }

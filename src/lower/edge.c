@@ -105,7 +105,8 @@ qvk_status qvk__edge_begin(const qvk__exported *program, const qvk__lower_params
     out->params = params;
     qvk__graph_init(&out->graph);
     out->map = qvk__arena_alloc(&out->graph.arena, graph->values.count, sizeof *out->map);
-    QVK__CHECK(out->map, err, QVK_OUT_OF_MEMORY, "out of memory");
+    out->made = qvk__arena_alloc(&out->graph.arena, graph->values.count, sizeof *out->made);
+    QVK__CHECK(out->map && out->made, err, QVK_OUT_OF_MEMORY, "out of memory");
     for (size_t i = 0; i < graph->values.count; i++)
         out->map[i] = -1;
     for (size_t i = 0; i < graph->values.count; i++)
@@ -116,6 +117,7 @@ qvk_status qvk__edge_begin(const qvk__exported *program, const qvk__lower_params
         QVK__CHECK(QVK__VEC_PUSH(&out->graph.inputs, out->map[graph->inputs.data[i]]), err, QVK_OUT_OF_MEMORY,
                    "out of memory");
     }
+    memcpy(out->made, out->map, graph->values.count * sizeof *out->made);
     return QVK_OK;
 }
 

@@ -22,7 +22,8 @@ typedef struct qvk__edge {
     qvk__graph graph;
     QVK__VEC(qvk__edge_shape) shapes; /* beside graph.values */
     const qvk__node *origin;          /* exported node being translated: gives new nodes their trace */
-    int32_t *map;                     /* exported value id -> edge value id, -1 */
+    int32_t *map;              /* exported value id -> edge value id now (in-place writes move it), -1 */
+    int32_t *made;             /* exported value id -> edge value id when it was made, -1 */
     QVK__VEC(int32_t) mutated; /* pairs: edge id of a mutated buffer's constant, edge id of its new value */
     qvk__string notes;
 } qvk__edge;

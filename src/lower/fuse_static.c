@@ -48,12 +48,18 @@ static int64_t quantized_bound(double value, const qvk__static_qparams *q)
     return rounded < -128 ? -128 : rounded > 127 ? 127 : (int64_t)rounded;
 }
 
+/* The clamp ends where int8 ends anyway. */
+static bool is_full_range(const bounds *b, const qvk__static_qparams *q)
+{
+    return quantized_bound(b->low, q) <= -128 && quantized_bound(b->high, q) >= 127;
+}
+
 static qvk_status clamp_result(qvk__edge *edge, const bounds *b, const qvk__static_qparams *q, int32_t *out,
                                qvk_error *err)
 {
     int64_t low = quantized_bound(b->low, q), high = quantized_bound(b->high, q);
 
-    if (low <= -128 && high >= 127)
+    if (is_full_range(b, q))
         return QVK_OK;
     return QVK__EDGE_EMIT(edge, QVK__OP_CLAMP, QVK_DTYPE_I8, out, err, qvk__arg_from_value(*out),
                           qvk__arg_from_int(low), qvk__arg_from_int(high));
@@ -262,6 +268,22 @@ static qvk_status match_relu(qvk__edge_pass *pass, const qvk__node *node, const 
                           qvk__arg_from_int(out_q->zero_point));
 }
 
+/* dequantize -> clamp -> quantize with the same parameters: a clamp of the integers. */
+static qvk_status match_clamp_alone(qvk__edge_pass *pass, const qvk__arg *arg, const bounds *b,
+                                    const qvk__static_qparams *out_q, int32_t *outs, bool *matched,
+                                    qvk_error *err)
+{
+    qvk__static_qparams in_q;
+    qvk__arg source;
+
+    if (pass->edge->params->compat_executorch || !qvk__match_dequantized(pass, arg, &source, &in_q) ||
+        in_q.scale != out_q->scale || in_q.zero_point != out_q->zero_point)
+        return QVK_OK;
+    *matched = true;
+    outs[0] = qvk__pass_arg(pass, &source).u.value;
+    return clamp_result(pass->edge, b, out_q, &outs[0], err);
+}
+
 qvk_status qvk__match_static(qvk__edge_pass *pass, const qvk__node *node, int32_t *outs, bool *matched,
                              qvk_error *err)
 {
@@ -272,13 +294,16 @@ qvk_status qvk__match_static(qvk__edge_pass *pass, const qvk__node *node, int32_
 
     if (!qvk__match_quantize(node, &out_q))
         return QVK_OK;
-    inner = qvk__pass_producer(pass, &node->args[0], QVK__OP_RELU);
-    if (inner && qvk__pass_single_use(pass, inner->outs[0])) {
-        QVK__TRY(match_relu(pass, inner, &out_q, outs, matched, err));
+    if (match_clamp(pass, &node->args[0], &arg, &b)) {
+        QVK__TRY(match_clamp_alone(pass, &arg, &b, &out_q, outs, matched, err));
+        inner = qvk__pass_producer(pass, &node->args[0], QVK__OP_RELU);
+        if (inner && !*matched)
+            QVK__TRY(match_relu(pass, inner, &out_q, outs, matched, err));
         if (*matched)
             return QVK_OK;
+        if (pass->edge->params->compat_executorch && !is_full_range(&b, &out_q))
+            return QVK_OK; /* ExecuTorch's clamp has no int8 form */
     }
-    (void)match_clamp(pass, &node->args[0], &arg, &b);
     inner = qvk__pass_producer(pass, &arg, QVK__OP_NONE);
     if (!inner || !qvk__pass_single_use(pass, inner->outs[0]))
         return QVK_OK;
