@@ -175,6 +175,9 @@ qvk_status qvk__writer_open(const char *path, qvk__writer *out, qvk_error *err);
 qvk_status qvk__writer_add(qvk__writer *writer, const void *data, uint64_t bytes, qvk_error *err);
 /* Zeros up to the next multiple of `alignment` of the position. */
 qvk_status qvk__writer_pad(qvk__writer *writer, uint64_t alignment, qvk_error *err);
+/* Overwrites bytes written before, for what is known only later; the position stays. */
+qvk_status qvk__writer_patch(qvk__writer *writer, uint64_t at, const void *data, uint64_t bytes,
+                             qvk_error *err);
 qvk_status qvk__writer_commit(qvk__writer *writer, qvk_error *err);
 void qvk__writer_abandon(qvk__writer *writer);
 /* Whole buffer in one go through a qvk__writer. */

@@ -129,6 +129,27 @@ qvk_status qvk__writer_pad(qvk__writer *writer, uint64_t alignment, qvk_error *e
     return QVK_OK;
 }
 
+qvk_status qvk__writer_patch(qvk__writer *writer, uint64_t at, const void *data, uint64_t bytes,
+                             qvk_error *err)
+{
+    const uint8_t *from = data;
+
+    QVK__CHECK(at <= writer->position && bytes <= writer->position - at, err, QVK_INTERNAL,
+               "%s: patch past the end", writer->path);
+    QVK__TRY(flush(writer, err));
+    while (bytes > 0) {
+        ssize_t wrote =
+            pwrite(writer->descriptor, from, (size_t)QVK__MIN(bytes, (uint64_t)1 << 30), (off_t)at);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        QVK__CHECK(wrote > 0, err, QVK_IO, "%s: %s", writer->path, wrote < 0 ? strerror(errno) : "disk full");
+        from += wrote;
+        at += (uint64_t)wrote;
+        bytes -= (uint64_t)wrote;
+    }
+    return QVK_OK;
+}
+
 qvk_status qvk__writer_commit(qvk__writer *writer, qvk_error *err)
 {
     qvk_status status = QVK_OK;

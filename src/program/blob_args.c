@@ -43,17 +43,6 @@ const char *qvk__blob_file_name(const char *table_name)
     return table_name;
 }
 
-uint32_t qvk__blob_written_args(const qvk__node *node)
-{
-    const char *dot = strrchr(node->target, '.');
-
-    if (node->op == QVK__OP_LLAMA_UPDATE_CACHE)
-        return 1u << 1;
-    if (node->op == QVK__OP_LLAMA_SDPA_WITH_KV_CACHE)
-        return 1u << 3 | 1u << 4;
-    return dot && dot > node->target && dot[-1] == '_' ? 1u << 0 : 0; /* "aten.copy_.default" writes self */
-}
-
 /* ---- conversions --------------------------------------------------------------------------------------- */
 
 static bool is_tensor(const qvk__graph *graph, const qvk__arg *arg)

@@ -61,83 +61,29 @@ static qvk_status read_outs(node_reader *reader, const qvk__arg *result, const q
     return QVK_OK;
 }
 
-/* ---- writes in place ----------------------------------------------------------------------------------- */
+/* ---- definitions ---------------------------------------------------------------------------------------- */
 
-/*
- * Makes a constant that the program writes keep its contents between executions: it becomes a mutable
- * constant with a qvk__constant of its own (equal caches share their initial bytes, never their state). One
- * that reaches its writers through et_vk.prepack is that call's result; the call goes. False when the value
- * is no constant.
- */
-static bool make_persistent(node_reader *reader, int32_t id, qvk_error *err, qvk_status *status)
+static int32_t prepack_of(const node_reader *reader, int32_t value)
 {
-    qvk__value *value = &reader->graph->values.data[id];
-    const qvk__constant *constant = value->constant;
-    qvk__constant *own;
-
-    *status = QVK_OK;
-    if (value->is_mutable)
-        return true;
-    if (!constant && (size_t)id < reader->n_values && reader->prepacked_by[id]) {
-        qvk__node *prepack = &reader->graph->nodes.data[reader->prepacked_by[id] - 1];
-        constant = reader->graph->values.data[prepack->args[0].u.value].constant;
-        prepack->dead = constant != NULL;
-    }
-    if (!constant)
-        return false;
-    own = qvk__arena_memdup(&reader->graph->arena, constant, sizeof *constant);
-    if (!own)
-        *status = qvk__fail(err, QVK_OUT_OF_MEMORY, "out of memory");
-    value->constant = own;
-    value->is_mutable = true;
-    return true;
-}
-
-/*
- * A result that exists already is a buffer the call overwrites (ExecuTorch's alias_buffer_mutations): the
- * call gets a result of its own, and aten.copy_ puts it into the buffer.
- */
-static qvk_status split_write(node_reader *reader, qvk__node *node, int32_t out, qvk_error *err)
-{
-    qvk__graph *graph = reader->graph;
-    int32_t buffer = node->outs[out], fresh, unused = -1;
-    const char *name = graph->values.data[buffer].name;
-    qvk_tensor desc = graph->values.data[buffer].desc;
-    qvk_status status;
-    qvk__arg args[3];
-
-    QVK__CHECK(graph->values.data[buffer].kind == QVK__VALUE_TENSOR &&
-                   make_persistent(reader, buffer, err, &status),
-               err, QVK_UNSUPPORTED, "%s is written twice", name);
-    QVK__TRY(status);
-    name = qvk__arena_printf(&graph->arena, "%s_new%zu", name, graph->values.count);
-    QVK__CHECK(name, err, QVK_OUT_OF_MEMORY, "out of memory");
-    fresh = qvk__graph_add_value(graph, name, &desc);
-    QVK__CHECK(fresh >= 0, err, QVK_OUT_OF_MEMORY, "out of memory");
-    node->outs[out] = fresh;
-    args[0] = qvk__arg_from_value(buffer);
-    args[1] = qvk__arg_from_value(fresh);
-    args[2] = qvk__arg_from_bool(false);
-    QVK__CHECK(qvk__graph_add_node(graph, QVK__OP_COPY_INPLACE, NULL, args, 3, &unused, 1) >= 0, err,
-               QVK_OUT_OF_MEMORY, "out of memory");
-    return QVK_OK;
+    return (size_t)value < reader->n_values ? reader->prepacked_by[value] - 1 : -1;
 }
 
 /* Notes what the node at `index` defines, and splits its writes off. */
 static qvk_status define_results(node_reader *reader, size_t index, qvk_error *err)
 {
-    for (int32_t i = 0; i < reader->graph->nodes.data[index].n_outs; i++) {
-        /* Copied and put back: splitting adds nodes, which may move them all. */
-        qvk__node node = reader->graph->nodes.data[index];
-        int32_t out = node.outs[i];
+    qvk__graph *graph = reader->graph;
+
+    /* Splitting adds nodes, which may move them all: each is looked up anew. */
+    for (int32_t i = 0; i < graph->nodes.data[index].n_outs; i++) {
+        int32_t out = graph->nodes.data[index].outs[i];
         if (out < 0)
             continue;
         if (reader->defined[out]) {
-            QVK__TRY(split_write(reader, &node, i, err));
+            QVK__TRY(qvk__blob_split_write(graph, index, i, prepack_of(reader, out), err));
             continue;
         }
         reader->defined[out] = 1;
-        if (node.op == QVK__OP_ET_PREPACK)
+        if (graph->nodes.data[index].op == QVK__OP_ET_PREPACK)
             reader->prepacked_by[out] = (int32_t)index + 1;
     }
     return QVK_OK;
@@ -145,14 +91,16 @@ static qvk_status define_results(node_reader *reader, size_t index, qvk_error *e
 
 static qvk_status keep_written_args(node_reader *reader, size_t index, qvk_error *err)
 {
-    const qvk__node *node = &reader->graph->nodes.data[index];
-    uint32_t written = qvk__blob_written_args(node);
-    qvk_status status = QVK_OK;
+    uint32_t written = qvk__blob_written_args(&reader->graph->nodes.data[index]);
 
-    for (int32_t i = 0; i < node->n_args && i < 32 && status == QVK_OK; i++)
-        if (written & 1u << i && node->args[i].kind == QVK__ARG_VALUE)
-            make_persistent(reader, node->args[i].u.value, err, &status);
-    return status;
+    for (int32_t i = 0; i < reader->graph->nodes.data[index].n_args && i < 32; i++) {
+        const qvk__arg *arg = &reader->graph->nodes.data[index].args[i];
+        bool kept;
+        if (written & 1u << i && arg->kind == QVK__ARG_VALUE)
+            QVK__TRY(qvk__blob_make_persistent(reader->graph, arg->u.value, prepack_of(reader, arg->u.value),
+                                               &kept, err));
+    }
+    return QVK_OK;
 }
 
 /* ---- calls --------------------------------------------------------------------------------------------- */

@@ -29,10 +29,18 @@ qvk_status qvk__blob_fit_arg(qvk__graph *graph, const qvk__param *param, qvk__ar
 const char *qvk__blob_table_name(const char *blob_name);
 const char *qvk__blob_file_name(const char *table_name);
 
-/*
- * Operators that write an argument (KV caches, buffers): a bit per argument. What they write must keep its
- * contents between executions, so it becomes a mutable constant instead of a copy made by et_vk.prepack.
- */
+/* Operators that write an argument (KV caches, buffers): a bit per argument. */
 uint32_t qvk__blob_written_args(const qvk__node *node);
+/* Makes a constant that is written keep its contents between executions; `prepack` is the et_vk.prepack node
+ * that makes the value, or -1. *kept false: it is no constant. */
+qvk_status qvk__blob_make_persistent(qvk__graph *graph, int32_t id, int32_t prepack, bool *kept,
+                                     qvk_error *err);
+/* A result that exists already is a buffer the call overwrites (ExecuTorch's alias_buffer_mutations): the
+ * node gets a result of its own, and an aten.copy_ after it puts that into the buffer. */
+qvk_status qvk__blob_split_write(qvk__graph *graph, size_t node, int32_t out, int32_t prepack,
+                                 qvk_error *err);
+/* The graph of a read blob: `value` is a buffer's new value that no caller receives. Writes it back where the
+ * buffer can be told, and does nothing otherwise. */
+qvk_status qvk__blob_keep_mutation(qvk__graph *graph, int32_t value, qvk_error *err);
 
 #endif

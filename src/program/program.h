@@ -80,8 +80,8 @@ typedef struct qvk__delegate {
     uint64_t blob_bytes;
     const qvk__compile_spec *specs;
     uint32_t n_specs;
-    qvk__graph graph; /* parsed when id is VulkanBackend */
-    bool parsed;
+    qvk__graph graph; /* of a VulkanBackend: parsed from its blob, or built (then there is no blob) */
+    bool parsed;      /* graph is set */
 } qvk__delegate;
 
 typedef struct qvk__method {
@@ -149,6 +149,19 @@ typedef struct qvk__data_source {
 } qvk__data_source;
 qvk_status qvk__blob_read(const uint8_t *data, uint64_t bytes, const qvk__data_source *named, qvk__graph *out,
                           qvk_error *err);
+
+/*
+ * The other way round: *out is malloc'ed. `keys` names the data of each constant, which is then stored
+ * elsewhere; NULL puts the constants into the blob itself. Buffers the graph writes in place are written as
+ * ExecuTorch has them: through et_vk.prepack, and as results that bear their id. Errors: QVK_UNSUPPORTED
+ * (dtypes without a code), QVK_OUT_OF_MEMORY, what a constant's fill returns.
+ */
+typedef struct qvk__key_source {
+    const char *(*key)(void *user, const qvk__constant *constant);
+    void *user;
+} qvk__key_source;
+qvk_status qvk__blob_write(const qvk__graph *graph, const qvk__key_source *keys, uint8_t **out,
+                           uint64_t *bytes, qvk_error *err);
 
 /*
  * Writing what ExecuTorch 1.5.1 reads. A Vulkan delegate is made from its graph (any other one from its

@@ -13,6 +13,8 @@ enum {
     HEADER_LENGTH = 40
 };
 
+typedef QVK__VEC(qvk__named_data) named_entries;
+
 static uint64_t load_u64(const uint8_t *at)
 {
     uint64_t value;
@@ -59,20 +61,13 @@ static qvk_status read_segment(qvk__fb_vector segments, uint32_t index, qvk__spa
     return QVK_OK;
 }
 
-qvk_status qvk__ptd_read(const uint8_t *data, uint64_t bytes, qvk__program *program, qvk_error *err)
+/* What a file has already keeps its place: data may be both in the program and beside it. */
+static qvk_status read_entries(qvk__fb_table root, qvk__span all, const qvk__program *program,
+                               named_entries *out, qvk_error *err)
 {
-    uint64_t flatbuffer_bytes = 0;
-    qvk__fb_vector segments, entries;
-    qvk__fb_table root;
-    qvk__span all = {0};
+    qvk__fb_vector segments = qvk__fb_children(root, PTD_FLAT_TENSOR_SEGMENTS);
+    qvk__fb_vector entries = qvk__fb_children(root, PTD_FLAT_TENSOR_NAMED_DATA);
 
-    QVK__TRY(read_head(data, bytes, &flatbuffer_bytes, &all, err));
-    QVK__TRY(qvk__fb_verify(data, flatbuffer_bytes, &qvk__ptd_schema, 0, err));
-    root = qvk__fb_root(data);
-    QVK__CHECK(qvk__fb_u32(root, PTD_FLAT_TENSOR_VERSION, 0) == 0, err, QVK_BAD_VERSION,
-               "data file version %u; this reads version 0", qvk__fb_u32(root, PTD_FLAT_TENSOR_VERSION, 0));
-    segments = qvk__fb_children(root, PTD_FLAT_TENSOR_SEGMENTS);
-    entries = qvk__fb_children(root, PTD_FLAT_TENSOR_NAMED_DATA);
     for (uint32_t i = 0; i < entries.count; i++) {
         qvk__fb_table entry = qvk__fb_child_at(entries, i);
         qvk__named_data named = {.key = qvk__fb_string(entry, PTD_NAMED_DATA_KEY)};
@@ -80,9 +75,33 @@ qvk_status qvk__ptd_read(const uint8_t *data, uint64_t bytes, qvk__program *prog
 
         QVK__CHECK(named.key, err, QVK_BAD_FORMAT, "named data %u has no key", i);
         QVK__TRY(read_segment(segments, qvk__fb_u32(entry, PTD_NAMED_DATA_SEGMENT, 0), all, &span, err));
+        if (qvk__program_find(program, named.key))
+            continue;
         named.data = span.data;
         named.bytes = span.bytes;
-        QVK__CHECK(QVK__VEC_PUSH(&program->named, named), err, QVK_OUT_OF_MEMORY, "out of memory");
+        QVK__CHECK(QVK__VEC_PUSH(out, named), err, QVK_OUT_OF_MEMORY, "out of memory");
     }
     return QVK_OK;
+}
+
+qvk_status qvk__ptd_read(const uint8_t *data, uint64_t bytes, qvk__program *program, qvk_error *err)
+{
+    uint64_t flatbuffer_bytes = 0;
+    named_entries entries = {0};
+    qvk_status status = QVK_OK;
+    qvk__span all = {0};
+    qvk__fb_table root;
+    uint32_t version;
+
+    QVK__TRY(read_head(data, bytes, &flatbuffer_bytes, &all, err));
+    QVK__TRY(qvk__fb_verify(data, flatbuffer_bytes, &qvk__ptd_schema, 0, err));
+    root = qvk__fb_root(data);
+    version = qvk__fb_u32(root, PTD_FLAT_TENSOR_VERSION, 0);
+    QVK__CHECK(version == 0, err, QVK_BAD_VERSION, "data file version %u; this reads version 0", version);
+    status = read_entries(root, all, program, &entries, err);
+    for (size_t i = 0; i < entries.count && status == QVK_OK; i++)
+        if (!QVK__VEC_PUSH(&program->named, entries.data[i]))
+            status = qvk__fail(err, QVK_OUT_OF_MEMORY, "out of memory");
+    free(entries.data);
+    return status == QVK_OK ? qvk__program_sort_named(program, err) : status;
 }

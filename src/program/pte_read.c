@@ -73,14 +73,13 @@ static qvk_status read_layout(const qvk__pte_reader *reader, file_layout *out, q
     return QVK_OK;
 }
 
-/* Segments are bounded here, once; what refers to one bounds itself inside it. */
+/* Segments are bounded here, once; what refers to one bounds itself inside it. A file without the extended
+ * header has room for empty ones only. */
 static qvk_status read_segments(qvk__pte_reader *reader, const file_layout *layout, qvk_error *err)
 {
     qvk__fb_vector segments = qvk__fb_children(reader->root, PTE_PROGRAM_SEGMENTS);
     uint64_t room = layout->segment_end - layout->segment_base;
 
-    QVK__CHECK(segments.count == 0 || layout->segment_base, err, QVK_BAD_FORMAT,
-               "program with segments but without the header that says where they are");
     reader->segments = qvk__arena_alloc(&reader->program->arena, segments.count, sizeof *reader->segments);
     QVK__CHECK(reader->segments, err, QVK_OUT_OF_MEMORY, "out of memory");
     for (uint32_t i = 0; i < segments.count; i++) {
@@ -173,8 +172,20 @@ static qvk_status read_methods(qvk__pte_reader *reader, qvk_error *err)
     return QVK_OK;
 }
 
-/* Everything but the name in messages and cleaning up. */
-static qvk_status read_program(const uint8_t *data, uint64_t bytes, qvk__program *program, qvk_error *err)
+static qvk_status read_data_files(qvk__program *program, const char *const *paths, qvk_error *err)
+{
+    for (size_t i = 0; i < program->extras.count; i++) {
+        const qvk__file *file = &program->extras.data[i];
+        qvk_status status = qvk__ptd_read(file->data, file->bytes, program, err);
+        if (status != QVK_OK)
+            return qvk__error_context(err, status, "%s", paths[i]);
+    }
+    return QVK_OK;
+}
+
+/* Everything but cleaning up. `data_paths` names program->extras. */
+static qvk_status read_program(const uint8_t *data, uint64_t bytes, const char *const *data_paths,
+                               qvk__program *program, qvk_error *err)
 {
     qvk__pte_reader reader = {.data = data, .bytes = bytes, .program = program};
     file_layout layout = {0};
@@ -188,6 +199,7 @@ static qvk_status read_program(const uint8_t *data, uint64_t bytes, qvk__program
                program->version);
     QVK__TRY(read_segments(&reader, &layout, err));
     QVK__TRY(read_named_data(&reader, err));
+    QVK__TRY(read_data_files(program, data_paths, err));
     QVK__TRY(read_methods(&reader, err));
     return qvk__program_verify(program, err);
 }
@@ -201,28 +213,18 @@ qvk_status qvk__program_read_bytes(const uint8_t *data, uint64_t bytes, const ch
     /* Constants are used where they lie, and files keep them aligned relative to their start. */
     if ((uintptr_t)data % 16 != 0) {
         data = qvk__arena_memdup(&program.arena, data, (size_t)bytes);
-        QVK__CHECK_GO(data, err, QVK_OUT_OF_MEMORY, "out of memory");
+        QVK__CHECK_GO(data, err, QVK_OUT_OF_MEMORY, "%s: out of memory", name);
     }
-    QVK__TRY_GO(read_program(data, bytes, &program, err));
+    status = read_program(data, bytes, NULL, &program, err);
+    if (status != QVK_OK) {
+        qvk__error_context(err, status, "%s", name);
+        goto done;
+    }
     *out = program;
     return QVK_OK;
 done:
     qvk__program_finish(&program);
-    return qvk__error_context(err, status, "%s", name);
-}
-
-static qvk_status add_data_file(qvk__program *program, const char *path, qvk_error *err)
-{
-    qvk__file file;
-    qvk_status status;
-
-    QVK__TRY(qvk__file_map(path, &file, err));
-    if (!QVK__VEC_PUSH(&program->extras, file)) {
-        qvk__file_unmap(&file);
-        return qvk__fail(err, QVK_OUT_OF_MEMORY, "%s: out of memory", path);
-    }
-    status = qvk__ptd_read(file.data, file.bytes, program, err);
-    return status == QVK_OK ? QVK_OK : qvk__error_context(err, status, "%s", path);
+    return status;
 }
 
 qvk_status qvk__program_read(const char *path, const char *const *data_paths, int n_data_paths,
@@ -231,10 +233,16 @@ qvk_status qvk__program_read(const char *path, const char *const *data_paths, in
     qvk_status status = QVK_OK;
     qvk__program program = {0};
 
-    for (int i = 0; i < n_data_paths; i++)
-        QVK__TRY_GO(add_data_file(&program, data_paths[i], err));
+    for (int i = 0; i < n_data_paths; i++) {
+        qvk__file file;
+        QVK__TRY_GO(qvk__file_map(data_paths[i], &file, err));
+        if (!QVK__VEC_PUSH(&program.extras, file)) {
+            qvk__file_unmap(&file);
+            QVK__TRY_GO(qvk__fail(err, QVK_OUT_OF_MEMORY, "%s: out of memory", path));
+        }
+    }
     QVK__TRY_GO(qvk__file_map(path, &program.file, err));
-    status = read_program(program.file.data, program.file.bytes, &program, err);
+    status = read_program(program.file.data, program.file.bytes, data_paths, &program, err);
     if (status != QVK_OK) {
         qvk__error_context(err, status, "%s", path);
         goto done;

@@ -1,4 +1,5 @@
 /* Operators, delegates and instructions of a method. */
+#include "program/blob_reader.h"
 #include "program/pte_reader.h"
 
 /* Blobs parsed may add up to this many times the file: methods may share a blob, but not without end. */
@@ -185,16 +186,27 @@ static qvk_status read_instructions(qvk__pte_reader *reader, qvk__fb_table plan,
     return QVK_OK;
 }
 
+/* Takes `surplus` outputs off the front; they are new values of buffers. */
+static qvk_status drop_outputs(qvk__graph *graph, size_t surplus, qvk_error *err)
+{
+    for (size_t i = 0; i < surplus; i++)
+        QVK__TRY(qvk__blob_keep_mutation(graph, graph->outputs.data[i], err));
+    graph->outputs.count -= surplus;
+    memmove(graph->outputs.data, graph->outputs.data + surplus,
+            graph->outputs.count * sizeof *graph->outputs.data);
+    return QVK_OK;
+}
+
 /*
  * A delegate that mutates a buffer lists the new value first among its outputs, though the call passes
- * nothing for it (spec: mutable buffers): outputs without an argument are dropped. All calls must agree.
+ * nothing for it. All calls of a delegate must agree in this, which the verification of calls finds out.
  */
 static qvk_status drop_surplus_outputs(qvk__method *method, qvk_error *err)
 {
     for (uint32_t i = 0; i < method->n_instructions; i++) {
         const qvk__instruction *call = &method->instructions[i];
         qvk__graph *graph;
-        size_t wanted, surplus;
+        size_t wanted;
 
         if (call->kind != QVK__INSTRUCTION_DELEGATE || call->index < 0 ||
             (uint32_t)call->index >= method->n_delegates)
@@ -203,13 +215,10 @@ static qvk_status drop_surplus_outputs(qvk__method *method, qvk_error *err)
         wanted = graph->inputs.count + graph->outputs.count;
         if (!method->delegates[call->index].parsed || call->n_args >= wanted)
             continue;
-        surplus = wanted - call->n_args;
-        QVK__CHECK(surplus <= graph->outputs.count, err, QVK_BAD_FORMAT,
+        QVK__CHECK(wanted - call->n_args <= graph->outputs.count, err, QVK_BAD_FORMAT,
                    "instruction %u passes %u arguments to a delegate with %zu inputs", i, call->n_args,
                    graph->inputs.count);
-        graph->outputs.count -= surplus;
-        memmove(graph->outputs.data, graph->outputs.data + surplus,
-                graph->outputs.count * sizeof *graph->outputs.data);
+        QVK__TRY(drop_outputs(graph, wanted - call->n_args, err));
     }
     return QVK_OK;
 }

@@ -33,7 +33,8 @@ qvk_status qvk__pte_read_values(qvk__pte_reader *reader, qvk__fb_table plan, qvk
                                 qvk_error *err);
 qvk_status qvk__pte_read_plan(qvk__pte_reader *reader, qvk__fb_table plan, qvk__method *out, qvk_error *err);
 
-/* Adds what a .ptd holds to program->named; `name` is for messages. The bytes must outlive the program. */
+/* Adds what a .ptd holds to program->named, which is sorted before and after. The bytes must outlive the
+ * program. */
 qvk_status qvk__ptd_read(const uint8_t *data, uint64_t bytes, qvk__program *program, qvk_error *err);
 /* Sorts the named data for qvk__program_find; a key given twice is refused. */
 qvk_status qvk__program_sort_named(qvk__program *program, qvk_error *err);
