@@ -61,6 +61,13 @@ step_sanitize() { # all tests under the address and undefined-behaviour sanitize
         tools/run_tests.sh -C $root/sanitize --setup lavapipe
 }
 
+step_threads() { # quick tests under the thread sanitizer
+    build threads gcc -Db_sanitize=thread -Db_lundef=false || return 1
+    LD_PRELOAD=$PWD/$root/threads/tests/support/libkeep_loaded.so \
+        TSAN_OPTIONS=allocator_may_return_null=1:suppressions=$PWD/tests/support/races.supp:print_suppressions=0 \
+        tools/run_tests.sh -C $root/threads --setup lavapipe --suite quick
+}
+
 # The layers must be seen to complain before their silence means anything.
 layers_listen() {
     words=$(VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH=tests/support \
@@ -94,7 +101,7 @@ step_install() { # what `make install` leaves is enough to compile and link agai
     build gcc gcc -Dwerror=true && tools/check_install.sh $root/gcc
 }
 
-steps='format rooms tree shell gcc clang runtime sanitize shaders validation swiftshader install'
+steps='format rooms tree shell gcc clang runtime sanitize threads shaders validation swiftshader install'
 [ $# -gt 0 ] || set -- $steps
 failures=
 for step in "$@"; do
