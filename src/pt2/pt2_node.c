@@ -45,7 +45,7 @@ static void add_line(qvk__string *out, const char *text, size_t length)
 {
     while (length > 0 && (*text == ' ' || *text == '\t'))
         text++, length--;
-    qvk__string_addf(out, "%.*s", (int)QVK__MIN(length, (size_t)160), text);
+    qvk__string_addf(out, "%.*s", (int)QVK__MIN(length, (size_t)300), text);
 }
 
 /* Module path: the last entry of "key,path,type;key,path,type". */
@@ -72,7 +72,7 @@ static void add_frame(qvk__string *out, const char *trace)
         if (!best || !torch || (end && torch > end))
             best = line;
     }
-    if (!best) { /* not a Python trace: one of ours, or a short remark */
+    if (!best || !strchr(trace, '\n')) { /* not a whole Python trace: one of ours, or a remark */
         add_line(out, trace, strcspn(trace, "\n"));
         return;
     }
