@@ -15,10 +15,8 @@ struct qvk_program {
     /* Between qvk_prepare_pt2e and qvk_convert_pt2e, else NULL: the observers, and what runs the samples. */
     qvk__pt2e *prepared;
     qvk__calibrator *calibrator;
+    void (*unprepare)(qvk_program *program); /* drops both; set with them */
 };
-
-/* Destroyed with the program, before `exported`. */
-void qvk__calibrator_destroy(qvk__calibrator **calibrator);
 
 struct qvk_lowered {
     qvk__program program;

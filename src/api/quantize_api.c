@@ -90,13 +90,6 @@ qvk_status qvk_vulkan_quantizer_set_static(qvk_vulkan_quantizer *quantizer, qvk_
     return QVK_OK;
 }
 
-qvk_status qvk_prepare_pt2e(qvk_program *program, const qvk_vulkan_quantizer *quantizer, qvk_error *err)
-{
-    QVK__CHECK(program && quantizer, err, QVK_INVALID_ARGUMENT, "program and quantizer must not be NULL");
-    QVK__CHECK(!program->prepared, err, QVK_INVALID_ARGUMENT, "the program is prepared already");
-    return qvk__pt2e_prepare(&program->exported, &quantizer->config, &program->prepared, err);
-}
-
 /* The float program with every observed value as an output, ready to run. Built once, by the first sample. */
 struct qvk__calibrator {
     qvk__program lowered;
@@ -105,7 +98,7 @@ struct qvk__calibrator {
     qvk_context *own_context; /* the CPU reference, when the caller gave none */
 };
 
-void qvk__calibrator_destroy(qvk__calibrator **calibrator)
+static void calibrator_destroy(qvk__calibrator **calibrator)
 {
     if (!*calibrator)
         return;
@@ -114,6 +107,22 @@ void qvk__calibrator_destroy(qvk__calibrator **calibrator)
     qvk__program_finish(&(*calibrator)->lowered);
     free(*calibrator);
     *calibrator = NULL;
+}
+
+static void unprepare(qvk_program *program)
+{
+    calibrator_destroy(&program->calibrator);
+    qvk__pt2e_destroy(&program->prepared);
+    program->unprepare = NULL;
+}
+
+qvk_status qvk_prepare_pt2e(qvk_program *program, const qvk_vulkan_quantizer *quantizer, qvk_error *err)
+{
+    QVK__CHECK(program && quantizer, err, QVK_INVALID_ARGUMENT, "program and quantizer must not be NULL");
+    QVK__CHECK(!program->prepared, err, QVK_INVALID_ARGUMENT, "the program is prepared already");
+    QVK__TRY(qvk__pt2e_prepare(&program->exported, &quantizer->config, &program->prepared, err));
+    program->unprepare = unprepare;
+    return QVK_OK;
 }
 
 static qvk_status open_calibrator(qvk_program *program, qvk_context *context, qvk_error *err)
@@ -136,7 +145,7 @@ static qvk_status open_calibrator(qvk_program *program, qvk_context *context, qv
     program->calibrator = c;
     return QVK_OK;
 done:
-    qvk__calibrator_destroy(&c);
+    calibrator_destroy(&c);
     return status;
 }
 
@@ -176,7 +185,7 @@ qvk_status qvk_calibrate(qvk_program *program, qvk_context *context, const qvk_t
                "program and inputs must not be NULL");
     QVK__CHECK(program->prepared, err, QVK_INVALID_ARGUMENT, "call qvk_prepare_pt2e before qvk_calibrate");
     if (program->calibrator && program->calibrator->context != context)
-        qvk__calibrator_destroy(&program->calibrator);
+        calibrator_destroy(&program->calibrator);
     if (!program->calibrator)
         QVK__TRY(open_calibrator(program, context, err));
     values = qvk__alloc_zeroed((uint64_t)n_inputs, sizeof *values);
@@ -192,8 +201,8 @@ qvk_status qvk_convert_pt2e(qvk_program *program, qvk_error *err)
 {
     QVK__CHECK(program && program->prepared, err, QVK_INVALID_ARGUMENT,
                "call qvk_prepare_pt2e before qvk_convert_pt2e");
-    qvk__calibrator_destroy(&program->calibrator);
+    calibrator_destroy(&program->calibrator);
     QVK__TRY(qvk__pt2e_convert(&program->exported, program->prepared, err));
-    qvk__pt2e_destroy(&program->prepared);
+    unprepare(program);
     return QVK_OK;
 }

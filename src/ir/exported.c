@@ -18,6 +18,7 @@ void qvk__exported_finish(qvk__exported *program)
     free(program->forward_arg_names.data);
     free(program->samples.data);
     qvk__map_free(&program->expression_index);
+    qvk__map_free(&program->names);
     qvk__graph_finish(&program->graph);
     qvk__file_unmap(&program->file);
     memset(program, 0, sizeof *program);

@@ -84,6 +84,7 @@ typedef struct qvk__exported {
     const char *in_spec, *out_spec; /* pytree specs as JSON text, NULL: a flat tuple */
     QVK__VEC(const char *) forward_arg_names;
     QVK__VEC(qvk_tensor) samples; /* sample inputs with data in the arena, if the archive has them */
+    qvk__map names;               /* value names taken, of programs built in C */
 } qvk__exported;
 
 void qvk__exported_init(qvk__exported *program);
@@ -101,6 +102,23 @@ void qvk__exported_drop_unused_constants(qvk__exported *program);
 const qvk__input_spec *qvk__exported_input_of(const qvk__exported *program, int32_t value);
 /* Value id of an output, -1 for a literal. */
 int32_t qvk__exported_output_value(const qvk__exported *program, size_t index);
+
+/* ---- building ------------------------------------------------------------------------------------------ */
+
+/* A user input; bit i of `dynamic` gives dimension i a symbol of its own, from 1 to desc->sizes[i]. Returns
+ * its value id, -1 when memory runs out. */
+int32_t qvk__exported_add_input(qvk__exported *program, const char *name, const qvk_tensor *desc,
+                                uint32_t dynamic);
+/* Marks a value as the next output that the caller gets. */
+bool qvk__exported_add_output(qvk__exported *program, int32_t value);
+/*
+ * Appends a call of a known operator to normalised arguments: infers how many outputs there are, their
+ * dtypes, shapes and symbolic sizes, and makes them, named the way torch would. *node: index of the node.
+ * Errors: QVK_SHAPE and QVK_INVALID_ARGUMENT from the operator's shape rule; QVK_UNSUPPORTED_OPERATOR where
+ * there is none; QVK_UNSUPPORTED where a symbolic size cannot be expressed.
+ */
+qvk_status qvk__exported_call(qvk__exported *program, qvk__op op, const qvk__arg *args, int n_args,
+                              int32_t *node, qvk_error *err);
 
 /* ---- inspection ---------------------------------------------------------------------------------------- */
 

@@ -31,6 +31,9 @@ static qvk__op find_op(const char *target)
 {
     static const char *const symbolic[] = {"_operator.", "math.", "torch."};
 
+    /* Constants are lifted with a detach in place; nothing else uses it, and it changes nothing. */
+    if (strcmp(target, "torch.ops.aten.detach_.default") == 0)
+        return QVK__OP_DETACH;
     if (qvk__starts_with(target, "torch.ops."))
         return qvk__op_find(target + strlen("torch.ops."));
     for (size_t i = 0; i < QVK__COUNT(symbolic); i++)
@@ -61,15 +64,20 @@ static void add_module(qvk__string *out, const char *stack)
     add_line(out, path + 1, (size_t)(end - path) - 1);
 }
 
-/* The innermost frame that is the user's own: not a file of the installed torch. */
+static bool is_between(const char *start, const char *end, const char *text)
+{
+    const char *found = strstr(start, text);
+    return found && (!end || found < end);
+}
+
+/* The innermost frame that is the user's own: not a file of the installed torch, no code torch made. */
 static void add_frame(qvk__string *out, const char *trace)
 {
     const char *best = NULL, *line, *code;
 
     for (line = strstr(trace, "File \""); line; line = strstr(line + 1, "File \"")) {
         const char *end = strchr(line, '\n');
-        const char *torch = strstr(line, "/torch/");
-        if (!best || !torch || (end && torch > end))
+        if (!best || !(is_between(line, end, "/torch/") || is_between(line, end, "<eval_with_key>")))
             best = line;
     }
     if (!best || !strchr(trace, '\n')) { /* not a whole Python trace: one of ours, or a remark */
