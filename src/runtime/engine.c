@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/dtype.h"
+#include "runtime/device.h"
 #include "runtime/staging.h"
 
 /* ---- creation ------------------------------------------------------------------------------------------ */
@@ -49,9 +50,12 @@ static qvk_status prepare(qvk__engine *engine, const qvk__graph *graph, qvk_erro
     QVK__TRY(qvk__host_init(&engine->host, &engine->graph, err));
     engine->last_use = qvk__alloc_zeroed(engine->graph.values.count, sizeof *engine->last_use);
     engine->written = qvk__alloc_zeroed(engine->graph.values.count, sizeof *engine->written);
+    engine->number_source = qvk__alloc_zeroed(engine->graph.values.count, sizeof *engine->number_source);
+    engine->sources = qvk__alloc_zeroed(engine->graph.values.count, sizeof *engine->sources);
     engine->outs = qvk__alloc_zeroed(engine->graph.outputs.count, sizeof *engine->outs);
-    QVK__CHECK(engine->last_use && engine->written && engine->outs, err, QVK_OUT_OF_MEMORY,
-               "out of memory for a graph of %zu values", engine->graph.values.count);
+    QVK__CHECK(engine->last_use && engine->written && engine->number_source && engine->sources &&
+                   engine->outs,
+               err, QVK_OUT_OF_MEMORY, "out of memory for a graph of %zu values", engine->graph.values.count);
     analyse(engine);
     return QVK_OK;
 }
@@ -68,8 +72,10 @@ qvk_status qvk__engine_create(qvk__gpu *gpu, const qvk__graph *graph, const qvk_
     if (params)
         engine->params = *params;
     QVK__TRY_GO(prepare(engine, graph, err));
-    QVK__CHECK_GO(!gpu, err, QVK_UNSUPPORTED, "only the reference executor is there yet: use device cpu");
-    QVK__TRY_GO(qvk__reference_engine_check(engine, err));
+    if (gpu)
+        QVK__TRY_GO(qvk__device_engine_create(engine, err));
+    else
+        QVK__TRY_GO(qvk__reference_engine_check(engine, err));
     engine->info.total_ms = (double)(qvk__clock_ns() - start) * 1e-6;
     *out = engine;
     return QVK_OK;
@@ -84,6 +90,7 @@ void qvk__engine_destroy(qvk__engine **engine)
 
     if (!it)
         return;
+    qvk__device_engine_destroy(it);
     if (it->outs)
         for (size_t i = 0; i < it->graph.outputs.count; i++)
             free(it->outs[i].data);
@@ -91,6 +98,8 @@ void qvk__engine_destroy(qvk__engine **engine)
     qvk__graph_finish(&it->graph);
     free(it->last_use);
     free(it->written);
+    free(it->number_source);
+    free(it->sources);
     free(it->outs);
     free(it->profile.data);
     free(it->cpu_reasons.data);
@@ -100,6 +109,8 @@ void qvk__engine_destroy(qvk__engine **engine)
 
 qvk_status qvk__engine_reset(qvk__engine *engine, qvk_error *err)
 {
+    if (engine->device)
+        QVK__TRY(qvk__device_engine_reset(engine, err));
     return qvk__host_reset(&engine->host, err);
 }
 
@@ -170,8 +181,14 @@ static qvk_status bind_tensor(qvk__engine *engine, uint32_t index, const qvk_val
 
     QVK__TRY(check_input(engine, index, input, err));
     memcpy(tensor->sizes, source->sizes, sizeof tensor->sizes);
+    engine->sources[value].data = NULL;
     if (source->dtype == tensor->dtype && !engine->written[value]) {
         tensor->data = source->data;
+        return QVK_OK;
+    }
+    if (engine->device && !engine->written[value] && !engine->number_source[value]) {
+        engine->sources[value] = *source;
+        tensor->data = NULL;
         return QVK_OK;
     }
     QVK__TRY(qvk__host_reserve(&engine->host, value, err));
@@ -193,6 +210,35 @@ qvk_status qvk__engine_bind_inputs(qvk__engine *engine, const qvk_value *inputs,
             QVK__TRY(bind_tensor(engine, i, &inputs[i], err));
     }
     return QVK_OK;
+}
+
+typedef struct conversion {
+    qvk__engine *engine;
+    qvk_status status;
+    qvk_error *err;
+} conversion;
+
+static void convert_input(int32_t value, void *user)
+{
+    conversion *it = user;
+    const qvk_tensor *source = &it->engine->sources[value];
+    qvk_tensor *tensor = &it->engine->host.tensors[value];
+
+    if (it->status != QVK_OK || !source->data || tensor->data)
+        return;
+    it->status = qvk__host_reserve(&it->engine->host, value, it->err);
+    if (it->status == QVK_OK)
+        it->status = qvk__stage_copy(source->data, source->dtype, tensor->data, tensor->dtype,
+                                     (uint64_t)qvk_tensor_numel(source), false,
+                                     it->engine->graph.values.data[value].name, it->err);
+}
+
+qvk_status qvk__engine_convert_inputs(qvk__engine *engine, const qvk__node *node, qvk_error *err)
+{
+    conversion it = {engine, QVK_OK, err};
+    for (int i = 0; i < node->n_args; i++)
+        qvk__arg_visit_values(&node->args[i], convert_input, &it);
+    return it.status;
 }
 
 /* ---- outputs ------------------------------------------------------------------------------------------- */
@@ -254,5 +300,6 @@ qvk_status qvk__engine_run(qvk__engine *engine, const qvk_value *inputs, uint32_
     engine->run_start_ns = qvk__clock_ns();
     engine->profile.count = 0;
     QVK__TRY(qvk__engine_bind_inputs(engine, inputs, n_inputs, err));
-    return qvk__reference_engine_run(engine, outputs, err);
+    return engine->device ? qvk__device_engine_run(engine, outputs, err)
+                          : qvk__reference_engine_run(engine, outputs, err);
 }

@@ -24,6 +24,8 @@ struct qvk__engine {
     qvk__host host;
     int32_t *last_use; /* per value: index of the last node that reads it; INT32_MAX for outputs, -1 never */
     bool *written;     /* per value: some node writes it in place */
+    bool *number_source; /* per value: a number is read out of it before anything runs */
+    qvk_tensor *sources; /* per value: an input the host has only as the caller's tensor of another type */
     qvk__out_memory *outs;
     QVK__VEC(qvk_profile_entry) profile; /* of the last run, when params.profile */
     uint64_t run_start_ns;
@@ -38,10 +40,14 @@ struct qvk__engine {
  */
 qvk_status qvk__prepare_graph(const qvk__graph *graph, qvk__graph *out, qvk_error *err);
 
-/* Checks the caller's inputs against the graph and enters them into engine->host: tensors point at the
- * caller's data where the types agree, else at a converted copy. */
+/*
+ * Checks the caller's inputs against the graph and enters them into engine->host: tensors point at the
+ * caller's data where the types agree, else at a converted copy. On a device the copy waits until somebody
+ * needs it (convert_inputs): most inputs are staged straight from engine->sources.
+ */
 qvk_status qvk__engine_bind_inputs(qvk__engine *engine, const qvk_value *inputs, uint32_t n_inputs,
                                    qvk_error *err);
+qvk_status qvk__engine_convert_inputs(qvk__engine *engine, const qvk__node *node, qvk_error *err);
 /*
  * Hands output `index` to the caller: `data` holds a tensor of this shape in C order. With out->tensor.data
  * set, out->tensor says where it goes, in what type, and (as sizes) how much room there is; else it goes to

@@ -1,0 +1,58 @@
+/*
+ * graph_plan: every node of a graph as dispatches, an alias, a CPU step or nothing, at the current shapes.
+ * The runtime's side of the planner contract in kernels.h.
+ */
+#ifndef QVK__RUNTIME_PLAN_H
+#define QVK__RUNTIME_PLAN_H
+
+#include "kernels/kernels.h"
+#include "runtime/host.h"
+#include "runtime/device_weights.h"
+
+typedef enum qvk__node_place {
+    QVK__PLACE_NOWHERE, /* a number the host computes */
+    QVK__PLACE_DEVICE,
+    QVK__PLACE_CPU
+} qvk__node_place;
+
+typedef struct qvk__planned_node {
+    qvk__node_place place;
+    uint32_t first, n;  /* its dispatches */
+    const char *reason; /* CPU: why */
+} qvk__planned_node;
+
+typedef struct qvk__planned_alias {
+    int32_t node, out, in;
+} qvk__planned_alias;
+
+typedef struct qvk__planned_scratch {
+    int32_t node;
+    uint64_t bytes;
+} qvk__planned_scratch;
+
+/* Zero-initialise. */
+typedef struct qvk__plan {
+    qvk__planned_node *nodes; /* per node of the graph */
+    QVK__VEC(qvk__dispatch) dispatches;
+    QVK__VEC(qvk__planned_alias) aliases;
+    QVK__VEC(qvk__planned_scratch) scratch; /* QVK__REF_SCRATCH ids */
+    qvk__arena arena;
+} qvk__plan;
+
+typedef struct qvk__plan_source {
+    const qvk__gpu_caps *caps;
+    qvk__host *host;       /* shapes and numbers */
+    qvk__weights *weights; /* packed constants are entered here, and not uploaded */
+} qvk__plan_source;
+
+/* Plans all nodes. QVK_UNSUPPORTED_OPERATOR when neither the device nor the reference has an operator. */
+qvk_status qvk__plan_make(const qvk__plan_source *source, qvk__plan *out, qvk_error *err);
+void qvk__plan_finish(qvk__plan *plan);
+
+/*
+ * What a recording depends on: places, kernels, constants, bindings, aliases; not parameters, group counts or
+ * sizes of scratch. Two plans of one graph with equal keys can share recordings.
+ */
+uint64_t qvk__plan_key(const qvk__plan *plan, size_t n_nodes);
+
+#endif

@@ -1,0 +1,184 @@
+/* Finding or making the variant that fits the current shapes. */
+#include "runtime/device.h"
+
+enum { MAX_VARIANTS = 8 };
+
+void qvk__variant_destroy(qvk__device_engine *device, qvk__variant **variant)
+{
+    qvk__variant *it = *variant;
+
+    if (!it)
+        return;
+    for (size_t s = 0; s < it->steps.count; s++) {
+        qvk__step *step = &it->steps.data[s];
+        if (step->recording)
+            qvk__gpu_recording_destroy(device->gpu, &step->recording);
+        free(step->uploads.data);
+        free(step->downloads.data);
+    }
+    free(it->steps.data);
+    free(it->pipelines);
+    qvk__gpu_buffer_destroy(device->gpu, &it->params);
+    qvk__placement_finish(&it->placement);
+    qvk__plan_finish(&it->plan);
+    free(it);
+    *variant = NULL;
+}
+
+/* ---- making --------------------------------------------------------------------------------------------- */
+
+static qvk_status make_params(qvk__engine *engine, qvk__variant *variant, qvk_error *err)
+{
+    const uint64_t n = variant->plan.dispatches.count + variant->n_copies;
+    const uint64_t block = QVK__MAX_DISPATCH_PARAMS * sizeof(uint32_t);
+
+    variant->slot_bytes = qvk__round_up(block, engine->device->caps->uniform_alignment);
+    variant->groups_offset = n * variant->slot_bytes;
+    return qvk__gpu_buffer_create(engine->gpu, QVK__GPU_MEMORY_PARAMS, variant->groups_offset + 16 * n,
+                                  &variant->params, err);
+}
+
+static qvk_status place(qvk__engine *engine, qvk__variant *variant, qvk_error *err)
+{
+    qvk__device_engine *device = engine->device;
+    const uint64_t start = qvk__clock_ns();
+
+    QVK__TRY(qvk__placement_make(&engine->graph, &variant->plan, &device->weights, device->caps,
+                                 &variant->placement, err));
+    QVK__TRY(qvk__weights_upload(&device->weights, err));
+    engine->info.upload_ms += (double)(qvk__clock_ns() - start) * 1e-6;
+    engine->info.weight_bytes = device->weights.bytes;
+    engine->info.activation_bytes = QVK__MAX(engine->info.activation_bytes, variant->placement.arena_bytes);
+    QVK__TRY(qvk__device_buffer(device, QVK__GPU_MEMORY_DEVICE, variant->placement.arena_bytes,
+                                &variant->arena, err));
+    qvk__placement_bind(&variant->placement, &engine->graph, &variant->plan, &device->weights,
+                        variant->arena);
+    return QVK_OK;
+}
+
+/* Everything after planning. */
+static qvk_status build(qvk__engine *engine, qvk__variant *variant, qvk_error *err)
+{
+    qvk__device_engine *device = engine->device;
+
+    QVK__TRY(place(engine, variant, err));
+    QVK__TRY(qvk__schedule(engine, variant, engine->params.verify, err));
+    QVK__TRY(
+        qvk__device_buffer(device, QVK__GPU_MEMORY_UPLOAD, variant->upload_bytes, &variant->upload, err));
+    QVK__TRY(qvk__device_buffer(device, QVK__GPU_MEMORY_READBACK, variant->readback_bytes, &variant->readback,
+                                err));
+    QVK__TRY(make_params(engine, variant, err));
+    QVK__TRY(qvk__variant_pipelines(engine, variant, err));
+    return qvk__variant_record(engine, variant, err);
+}
+
+static void note_cpu_steps(qvk__engine *engine, const qvk__plan *plan)
+{
+    engine->info.n_dispatches = (int32_t)plan->dispatches.count;
+    engine->info.n_cpu_steps = 0;
+    engine->cpu_reasons.count = 0;
+    for (size_t n = 0; n < engine->graph.nodes.count; n++) {
+        if (plan->nodes[n].place != QVK__PLACE_CPU)
+            continue;
+        engine->info.n_cpu_steps++;
+        qvk__string_addf(&engine->cpu_reasons, "%s: %s\n", qvk__node_label_of(&engine->graph, n).text,
+                         plan->nodes[n].reason);
+    }
+}
+
+/* Room for one more: the one that was not used for the longest time goes. */
+static void drop_oldest(qvk__device_engine *device)
+{
+    size_t oldest = 0;
+
+    if (device->variants.count < MAX_VARIANTS)
+        return;
+    for (size_t i = 1; i < device->variants.count; i++)
+        if (device->variants.data[i]->last_used < device->variants.data[oldest]->last_used)
+            oldest = i;
+    if (device->current == device->variants.data[oldest])
+        device->current = NULL;
+    qvk__variant_destroy(device, &device->variants.data[oldest]);
+    device->variants.data[oldest] = device->variants.data[--device->variants.count];
+}
+
+/* Takes over the plan, also on failure. */
+static qvk_status make(qvk__engine *engine, qvk__plan *plan, uint64_t key, qvk__variant **out, qvk_error *err)
+{
+    qvk__device_engine *device = engine->device;
+    qvk__variant *variant = qvk__alloc_zeroed(1, sizeof *variant);
+    qvk_status status;
+
+    if (!variant) {
+        qvk__plan_finish(plan);
+        return qvk__fail(err, QVK_OUT_OF_MEMORY, "out of memory");
+    }
+    variant->plan = *plan;
+    variant->key = key;
+    variant->dynamic = device->dynamic;
+    drop_oldest(device);
+    status = build(engine, variant, err);
+    if (status == QVK_OK && !QVK__VEC_PUSH(&device->variants, variant))
+        status = qvk__fail(err, QVK_OUT_OF_MEMORY, "out of memory");
+    if (status != QVK_OK) {
+        qvk__variant_destroy(device, &variant);
+        return status;
+    }
+    note_cpu_steps(engine, &variant->plan);
+    *out = variant;
+    return QVK_OK;
+}
+
+/* ---- finding -------------------------------------------------------------------------------------------- */
+
+/* Scratch is not part of the key: it only has to be large enough. */
+static bool fits(const qvk__variant *variant, const qvk__plan *plan, bool dynamic)
+{
+    if (variant->dynamic != dynamic || variant->plan.scratch.count != plan->scratch.count)
+        return false;
+    for (size_t i = 0; i < plan->scratch.count; i++)
+        if (plan->scratch.data[i].bytes > variant->placement.scratch[i].bytes)
+            return false;
+    return true;
+}
+
+static qvk__variant *find(const qvk__device_engine *device, const qvk__plan *plan, uint64_t key)
+{
+    for (size_t i = 0; i < device->variants.count; i++)
+        if (device->variants.data[i]->key == key && fits(device->variants.data[i], plan, device->dynamic))
+            return device->variants.data[i];
+    return NULL;
+}
+
+/* A longer scratch may be wanted next: leave room, so that growing shapes do not record every time. */
+static void leave_room(qvk__plan *plan)
+{
+    for (size_t i = 0; i < plan->scratch.count; i++)
+        plan->scratch.data[i].bytes = qvk__round_up(plan->scratch.data[i].bytes * 3 / 2, 256);
+}
+
+qvk_status qvk__variant_select(qvk__engine *engine, qvk_error *err)
+{
+    qvk__device_engine *device = engine->device;
+    const qvk__plan_source source = {device->caps, &engine->host, &device->weights};
+    qvk__variant *variant;
+    qvk__plan plan = {0};
+    uint64_t key;
+
+    device->current = NULL;
+    QVK__TRY(qvk__plan_make(&source, &plan, err));
+    key = qvk__plan_key(&plan, engine->graph.nodes.count);
+    variant = find(device, &plan, key);
+    if (variant) {
+        qvk__plan_finish(&variant->plan);
+        variant->plan = plan;
+    } else {
+        if (device->dynamic && device->n_runs > 0)
+            leave_room(&plan);
+        QVK__TRY(make(engine, &plan, key, &variant, err));
+    }
+    qvk__variant_write_params(engine, variant);
+    variant->last_used = device->n_runs;
+    device->current = variant;
+    return QVK_OK;
+}
