@@ -1,0 +1,35 @@
+/* What the text and the JSON form of a program have in common. Private to src/program. */
+#ifndef QVK__PRINT_H
+#define QVK__PRINT_H
+
+#include "program/program.h"
+
+/* A quantized weight of a delegate, as the operator that uses it shows it. */
+typedef struct qvk__weight_info {
+    const char *scheme; /* "4w", "8da4w", ... as qvk quantize names them */
+    int64_t group_size; /* 0: per channel */
+    int32_t value;      /* of the graph: the constant */
+} qvk__weight_info;
+/* False when the node uses no quantized weight. */
+bool qvk__weight_of_node(const qvk__graph *graph, const qvk__node *node, qvk__weight_info *out);
+
+/* Names with how often they occur, in order of first occurrence. */
+typedef struct qvk__tally {
+    const char *name;
+    uint32_t count;
+} qvk__tally;
+/* Operators of a graph; malloc'ed, NULL when memory runs out. */
+qvk__tally *qvk__tally_nodes(const qvk__graph *graph, size_t *count);
+
+/* Bytes of a graph's constants, tied ones once, and how many there are. */
+uint64_t qvk__graph_constant_bytes(const qvk__graph *graph, uint32_t *count);
+/* Calls of each of the method's operators outside delegates; malloc'ed, NULL when memory runs out. */
+uint32_t *qvk__count_kernel_calls(const qvk__method *method);
+/* Why an operator may stand outside: "unknown to qvk", "int64", "control flow or data movement"...; never
+ * NULL. */
+const char *qvk__outside_reason(const qvk__method *method, uint32_t operator_index);
+/* "tensor", "int", "int[]", ...: what a value is. */
+const char *qvk__evalue_kind_name(qvk__evalue_kind kind);
+const char *qvk__instruction_kind_name(qvk__instruction_kind kind);
+
+#endif
