@@ -1,0 +1,15 @@
+/* qvk compile: quantize and lower in one go. */
+#include "quantizer.h"
+
+int cmd_compile(const cli_options *options)
+{
+    qvk_program *program = NULL;
+    int status = cli_load_program(options, &program);
+
+    if (status == CLI_OK)
+        status = cli_quantize(options, program);
+    if (status == CLI_OK)
+        status = cli_lower_to_file(options, program);
+    qvk_program_destroy(&program);
+    return status;
+}
