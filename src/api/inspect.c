@@ -3,6 +3,11 @@
 
 #include "program/program.h"
 
+#if QVK__WITH_COMPILER
+#include "pt2/pt2.h"
+#include "pt2/safetensors.h"
+#endif
+
 static qvk_status inspect_pte(const char *path, const qvk_inspect_params *params, qvk__string *text,
                               qvk_error *err)
 {
@@ -17,6 +22,36 @@ static qvk_status inspect_pte(const char *path, const qvk_inspect_params *params
     return QVK_OK;
 }
 
+#if QVK__WITH_COMPILER
+static qvk_status inspect_pt2(const char *path, const qvk_inspect_params *params, qvk__string *text,
+                              qvk_error *err)
+{
+    qvk__exported program;
+
+    QVK__TRY(qvk__pt2_read(path, &program, err));
+    if (params->json)
+        qvk__exported_print_json(&program, params->graph, text);
+    else
+        qvk__exported_print(&program, params->graph, text);
+    qvk__exported_finish(&program);
+    return QVK_OK;
+}
+
+static qvk_status inspect_safetensors(const char *path, const qvk_inspect_params *params, qvk__string *text,
+                                      qvk_error *err)
+{
+    qvk__safetensors file;
+
+    QVK__TRY(qvk__safetensors_read(path, &file, err));
+    if (params->json)
+        qvk__safetensors_print_json(&file, text);
+    else
+        qvk__safetensors_print(&file, text);
+    qvk__safetensors_finish(&file);
+    return QVK_OK;
+}
+#endif
+
 typedef struct format {
     const char *suffix;
     qvk_status (*inspect)(const char *path, const qvk_inspect_params *params, qvk__string *text,
@@ -25,6 +60,10 @@ typedef struct format {
 
 static const format formats[] = {
     {".pte", inspect_pte},
+#if QVK__WITH_COMPILER
+    {".pt2", inspect_pt2},
+    {".safetensors", inspect_safetensors},
+#endif
 };
 
 qvk_status qvk_inspect_file(const char *path, const qvk_inspect_params *params, char **out, qvk_error *err)
