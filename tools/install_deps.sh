@@ -42,11 +42,6 @@ clang clang
 clang-format clang-format
 vulkan-validationlayers /share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json
 LIST
-    # SwiftShader, the software device with the fewest features, comes with Debian's chromium and nothing smaller.
-    # It is big, so it is only fetched by machines; everybody else tests on it where it is installed anyway.
-    if [ "${CI:-}" = true ]; then
-        echo "chromium /lib/chromium/vk_swiftshader_icd.json"
-    fi
 }
 
 there() {
@@ -104,6 +99,22 @@ if [ -n "$packages" ]; then
     fi
     packages=$(missing_packages)
     [ -z "$packages" ] || give_up "installed, and still not found; is another version in the way?"
+fi
+
+# ---- SwiftShader, the software device with the fewest features ---------------------------------------------------
+
+# It comes with Debian's chromium and nothing smaller. Big, so it is fetched only where it is sure to be used: by
+# `make check`, and on machines that test for everybody. Ubuntu has no such package; then its tests are left out.
+swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
+unavailable=$top/build/swiftshader-unavailable
+if [ ! -e $swiftshader ] && [ ! -e "$unavailable" ] && command -v apt-get >/dev/null 2>&1 &&
+    { [ "$level" = check ] || { [ "$level" = test ] && [ "${CI:-}" = true ]; }; }; then
+    echo "installing: chromium (for its SwiftShader)"
+    mkdir -p "$top/build"
+    if ! apt_install chromium >"$unavailable.log" 2>&1 || [ ! -e $swiftshader ]; then
+        touch "$unavailable"
+        echo "install_deps.sh: no SwiftShader here (build/swiftshader-unavailable.log); its tests are left out" >&2
+    fi
 fi
 
 # ---- a glslang that knows cooperative matrices -----------------------------------------------------------------
