@@ -1,7 +1,7 @@
 /*
- * What qvk uses of Vulkan that is newer than the oldest headers it builds with (1.3.239, Debian 12). Each
+ * What qvk uses of Vulkan that is newer than the oldest headers it builds with (1.3.204, Ubuntu 22.04). Each
  * block disappears where the system's headers have it. Values: the Vulkan specification,
- * VK_KHR_cooperative_matrix.
+ * VK_KHR_cooperative_matrix, VK_ARM_shader_core_builtins and VK_KHR_portability_enumeration.
  */
 #ifndef QVK__VULKAN_COMPAT_H
 #define QVK__VULKAN_COMPAT_H
@@ -48,6 +48,25 @@ typedef struct VkPhysicalDeviceCooperativeMatrixPropertiesKHR {
 
 typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(
     VkPhysicalDevice physicalDevice, uint32_t *pPropertyCount, VkCooperativeMatrixPropertiesKHR *pProperties);
+#endif
+
+#ifndef VK_ARM_shader_core_builtins
+#define VK_ARM_shader_core_builtins                                           1
+#define VK_ARM_SHADER_CORE_BUILTINS_EXTENSION_NAME                            "VK_ARM_shader_core_builtins"
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_BUILTINS_PROPERTIES_ARM ((VkStructureType)1000497001)
+
+typedef struct VkPhysicalDeviceShaderCoreBuiltinsPropertiesARM {
+    VkStructureType sType;
+    void *pNext;
+    uint64_t shaderCoreMask;
+    uint32_t shaderCoreCount, shaderWarpsPerCore;
+} VkPhysicalDeviceShaderCoreBuiltinsPropertiesARM;
+#endif
+
+#ifndef VK_KHR_portability_enumeration
+#define VK_KHR_portability_enumeration                   1
+#define VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME    "VK_KHR_portability_enumeration"
+#define VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR 0x00000001
 #endif
 
 #endif
