@@ -17,9 +17,9 @@ layout(set = 0, binding = 0) uniform Params
     uint m_size, n_size, k_size;
     uint batches, tiles_m, tiles_n;
     uint inner_size, share;
-    uint a_outer, a_inner, a_row; // strides in elements
-    uint b_outer, b_inner, b_row;
-    uint c_outer, c_inner, c_row;
+    uint a_first, a_outer, a_inner, a_row; // first element, strides
+    uint b_first, b_outer, b_inner, b_row;
+    uint c_first, c_outer, c_inner, c_row;
     uint d_batch, d_row, d_column;
     float alpha, beta;
 };
@@ -79,13 +79,14 @@ void main()
 
     if (batch >= batches)
         return;
-    a_base = outer * a_outer + inner * a_inner;
-    b_base = outer * b_outer + inner / share * b_inner;
+    a_base = a_first + outer * a_outer + inner * a_inner;
+    b_base = b_first + outer * b_outer + inner / share * b_inner;
     for (uint i = 0u; i < uint(THREAD_M); i++)
         for (uint j = 0u; j < uint(THREAD_N); j++)
             sums[i][j] = 0.0;
     tile_multiply(m0, n0, k_size, sums);
 
+    const uint c_base = c_first + outer * c_outer + inner * c_inner;
     const uint n = n0 + tile_column();
     const uint count = min(uint(THREAD_N), n_size - min(n, n_size));
     for (uint i = 0u; i < uint(THREAD_M); i++) {
@@ -99,6 +100,6 @@ void main()
                 value += beta * LOAD_FLOAT(d_words, batch * d_batch + m * d_row + (n + j) * d_column, D_TYPE);
             elements[j] = encode_float(value, C_TYPE);
         }
-        STORE_RUN(c_words, outer * c_outer + inner * c_inner + m * c_row + n, elements, count, C_TYPE)
+        STORE_RUN(c_words, c_base + m * c_row + n, elements, count, C_TYPE)
     }
 }

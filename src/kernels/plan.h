@@ -33,6 +33,10 @@ typedef struct qvk__call {
 /* Fails with QVK_UNSUPPORTED when a tensor of the call is too big to be bound whole or to be indexed in 32
  * bits,. */
 qvk_status qvk__call_of(qvk__planner *planner, const qvk__node *node, qvk__call *out, qvk_error *err);
+/* The same where arguments of the mask `large` may be too big to be bound whole: the planner binds them in
+ * pieces. */
+qvk_status qvk__call_of_large(qvk__planner *planner, const qvk__node *node, uint32_t large, qvk__call *out,
+                              qvk_error *err);
 
 /* Shape of an output; NULL for one that is not used. */
 const qvk_tensor *qvk__call_out(qvk__planner *planner, const qvk__node *node, int index);
@@ -52,6 +56,13 @@ void qvk__dispatch_int(qvk__dispatch *dispatch, int64_t value);
 void qvk__dispatch_float(qvk__dispatch *dispatch, float value);
 /* Work groups: `n` of them, folded over the device's limits. */
 void qvk__dispatch_groups(const qvk__planner *planner, qvk__dispatch *dispatch, uint64_t n);
+/* Work groups of 64 invocations, each making one word of `out`; and that tensor's element count as a
+ * parameter. */
+void qvk__dispatch_words(const qvk__planner *planner, qvk__dispatch *dispatch, const qvk_tensor *out);
+/* Binds argument `index`, or `instead` when it is None, and adds its dtype (0 for None) as a constant. */
+void qvk__dispatch_optional(qvk__dispatch *dispatch, const qvk__call *call, int index, qvk__ref instead);
+/* QVK_UNSUPPORTED unless the tensor (NULL allowed) holds floats. */
+qvk_status qvk__check_float(const qvk_tensor *tensor, qvk_error *err);
 
 /* The uniform block of shaders/lib/conv_params.glsl. */
 void qvk__dispatch_conv(qvk__dispatch *dispatch, const qvk__conv *conv);
@@ -76,6 +87,7 @@ typedef struct qvk__product {
     qvk_dtype d_dtype; /* NONE: no D */
     uint64_t d_strides[3];
     uint64_t outer, inner, share, m, n, k;
+    uint64_t a_skip, c_skip; /* elements before the first batch of A and of C */
     bool b_rows_are_k;
     float alpha, beta;
 } qvk__product;

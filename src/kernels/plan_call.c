@@ -6,20 +6,21 @@
 
 /* ---- the call ------------------------------------------------------------------------------------------- */
 
-static qvk_status check_tensor(const qvk__planner *planner, const qvk_tensor *tensor, qvk_error *err)
+static qvk_status check_tensor(const qvk__planner *planner, const qvk_tensor *tensor, bool large,
+                               qvk_error *err)
 {
     const int64_t numel = qvk_tensor_numel(tensor);
 
     QVK__CHECK(numel >= 0 && numel <= INT32_MAX, err, QVK_UNSUPPORTED,
                "%s has too many elements for a device", qvk__shape_text(tensor).text);
-    QVK__CHECK(qvk__device_bytes(tensor) <= planner->caps->max_storage_range, err, QVK_UNSUPPORTED,
+    QVK__CHECK(large || qvk__device_bytes(tensor) <= planner->caps->max_storage_range, err, QVK_UNSUPPORTED,
                "%s %s takes more than the %llu bytes the device can bind", qvk_dtype_name(tensor->dtype),
                qvk__shape_text(tensor).text, (unsigned long long)planner->caps->max_storage_range);
     return QVK_OK;
 }
 
-static qvk_status resolve(qvk__planner *planner, const qvk__arg *arg, qvk__call *call, qvk__arg *out,
-                          qvk_error *err)
+static qvk_status resolve(qvk__planner *planner, const qvk__arg *arg, bool large, qvk__call *call,
+                          qvk__arg *out, qvk_error *err)
 {
     *out = *arg;
     if (arg->kind == QVK__ARG_VALUE) {
@@ -28,7 +29,7 @@ static qvk_status resolve(qvk__planner *planner, const qvk__arg *arg, qvk__call 
             return QVK_OK;
         }
         *out = (qvk__arg){.kind = QVK__ARG_TENSOR, .u.tensor = planner->desc(planner, arg->u.value)};
-        return check_tensor(planner, out->u.tensor, err);
+        return check_tensor(planner, out->u.tensor, large, err);
     }
     if (arg->kind == QVK__ARG_LIST) {
         qvk__arg *items = &call->items[call->n_items];
@@ -36,7 +37,7 @@ static qvk_status resolve(qvk__planner *planner, const qvk__arg *arg, qvk__call 
                    "a list of %u elements is too long for a device", arg->count);
         call->n_items += (int)arg->count;
         for (uint32_t i = 0; i < arg->count; i++)
-            QVK__TRY(resolve(planner, &arg->u.list[i], call, &items[i], err));
+            QVK__TRY(resolve(planner, &arg->u.list[i], large, call, &items[i], err));
         out->u.list = items;
     }
     return QVK_OK;
@@ -44,15 +45,21 @@ static qvk_status resolve(qvk__planner *planner, const qvk__arg *arg, qvk__call 
 
 qvk_status qvk__call_of(qvk__planner *planner, const qvk__node *node, qvk__call *out, qvk_error *err)
 {
+    return qvk__call_of_large(planner, node, 0, out, err);
+}
+
+qvk_status qvk__call_of_large(qvk__planner *planner, const qvk__node *node, uint32_t large, qvk__call *out,
+                              qvk_error *err)
+{
     out->node = node;
     out->n_args = node->n_args;
     out->n_items = 0;
     assert(node->n_args <= QVK__MAX_PARAMS);
     for (int i = 0; i < node->n_args; i++)
-        QVK__TRY(resolve(planner, &node->args[i], out, &out->args[i], err));
+        QVK__TRY(resolve(planner, &node->args[i], large >> i & 1, out, &out->args[i], err));
     for (int i = 0; i < node->n_outs; i++)
         if (node->outs[i] >= 0)
-            QVK__TRY(check_tensor(planner, planner->desc(planner, node->outs[i]), err));
+            QVK__TRY(check_tensor(planner, planner->desc(planner, node->outs[i]), false, err));
     return QVK_OK;
 }
 
@@ -126,4 +133,29 @@ void qvk__dispatch_float(qvk__dispatch *dispatch, float value)
 void qvk__dispatch_groups(const qvk__planner *planner, qvk__dispatch *dispatch, uint64_t n)
 {
     qvk__fold_groups(planner->caps, n, dispatch->groups);
+}
+
+void qvk__dispatch_words(const qvk__planner *planner, qvk__dispatch *dispatch, const qvk_tensor *out)
+{
+    const uint64_t elements = (uint64_t)qvk_tensor_numel(out);
+    const uint64_t words = qvk__div_up(elements * qvk_dtype_bytes(qvk__device_dtype(out->dtype)), 4);
+
+    qvk__dispatch_uint(dispatch, elements);
+    qvk__dispatch_groups(planner, dispatch, qvk__div_up(words, 64));
+}
+
+void qvk__dispatch_optional(qvk__dispatch *dispatch, const qvk__call *call, int index, qvk__ref instead)
+{
+    const bool given = !qvk__arg_is_null(&call->args[index]);
+
+    qvk__dispatch_read(dispatch, given ? qvk__ref_value(qvk__call_value(call->node, index)) : instead);
+    qvk__dispatch_spec(dispatch,
+                       given ? qvk__device_dtype(call->args[index].u.tensor->dtype) : QVK_DTYPE_NONE);
+}
+
+qvk_status qvk__check_float(const qvk_tensor *tensor, qvk_error *err)
+{
+    QVK__CHECK(!tensor || qvk__dtype_is_float(tensor->dtype), err, QVK_UNSUPPORTED, "no kernel for %s",
+               qvk_dtype_name(tensor->dtype));
+    return QVK_OK;
 }

@@ -27,16 +27,6 @@ typedef struct conv_call {
     uint64_t pixels, out_per_group, in_per_group, taps;
 } conv_call;
 
-static qvk_status check_floats(const conv_call *c, qvk_error *err)
-{
-    const qvk_tensor *const tensors[] = {c->x, c->weight, c->bias, c->y};
-
-    for (size_t i = 0; i < QVK__COUNT(tensors); i++)
-        QVK__CHECK(!tensors[i] || qvk__dtype_is_float(tensors[i]->dtype), err, QVK_UNSUPPORTED,
-                   "no kernel for convolutions of %s", qvk_dtype_name(tensors[i]->dtype));
-    return QVK_OK;
-}
-
 /* Buffers and constants both kernels have. */
 static void add_operands(const qvk__node *node, const conv_call *c, qvk__dispatch *d)
 {
@@ -102,7 +92,8 @@ qvk_status qvk__plan_convolution(qvk__planner *planner, const qvk__node *node, q
     c.x = call.args[0].u.tensor;
     c.weight = call.args[1].u.tensor;
     c.y = qvk__call_out(planner, node, 0);
-    QVK__TRY(check_floats(&c, err));
+    QVK__TRY(qvk__check_float(c.x, err));
+    QVK__TRY(qvk__check_float(c.weight, err));
     c.pixels = (uint64_t)(c.conv.out[0] * c.conv.out[1]);
     c.taps = (uint64_t)(c.conv.kernel[0] * c.conv.kernel[1]);
     c.in_per_group = (uint64_t)(c.conv.in_channels / c.conv.groups);

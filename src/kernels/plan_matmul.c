@@ -8,14 +8,6 @@
 /* Outputs a work group of matvec.comp makes (its ROWS). */
 #define MATVEC_OUTPUTS 4
 
-static qvk_status check_float(const qvk_tensor *tensor, qvk_error *err)
-{
-    QVK__CHECK(tensor->dtype == QVK_DTYPE_F32 || tensor->dtype == QVK_DTYPE_F16 ||
-                   tensor->dtype == QVK_DTYPE_BF16 || tensor->dtype == QVK_DTYPE_F64,
-               err, QVK_UNSUPPORTED, "no kernel for products of %s", qvk_dtype_name(tensor->dtype));
-    return QVK_OK;
-}
-
 /* ---- tiles ---------------------------------------------------------------------------------------------- */
 
 /* Tile shapes of matmul.comp in kernels.def, largest first. */
@@ -43,8 +35,9 @@ static uint64_t count_bytes(const qvk__product *product)
                       product->m * product->n * qvk_dtype_bytes(product->c.dtype));
 }
 
-static void add_matrix(qvk__dispatch *dispatch, const qvk__matrix *matrix)
+static void add_matrix(qvk__dispatch *dispatch, const qvk__matrix *matrix, uint64_t skip)
 {
+    qvk__dispatch_uint(dispatch, skip);
     qvk__dispatch_uint(dispatch, matrix->outer);
     qvk__dispatch_uint(dispatch, matrix->inner);
     qvk__dispatch_uint(dispatch, matrix->row);
@@ -75,9 +68,9 @@ static qvk_status plan_tiles(qvk__planner *planner, const qvk__product *product,
     qvk__dispatch_uint(&d, tiles_n);
     qvk__dispatch_uint(&d, product->inner);
     qvk__dispatch_uint(&d, product->share);
-    add_matrix(&d, &product->a);
-    add_matrix(&d, &product->b);
-    add_matrix(&d, &product->c);
+    add_matrix(&d, &product->a, product->a_skip);
+    add_matrix(&d, &product->b, 0);
+    add_matrix(&d, &product->c, product->c_skip);
     for (int i = 0; i < 3; i++)
         qvk__dispatch_uint(&d, product->d_strides[i]);
     qvk__dispatch_float(&d, product->alpha);
@@ -91,7 +84,7 @@ static bool fits_matvec(const qvk__product *product)
 {
     return product->m <= MATVEC_ROWS && product->outer * product->inner == 1 && !product->b_rows_are_k &&
            product->a.row == product->k && product->b.row == product->k && product->c.row == product->n &&
-           product->alpha == 1 &&
+           product->alpha == 1 && product->a_skip + product->c_skip == 0 &&
            (!product->d_dtype ||
             (product->beta == 1 && product->d_strides[1] == 0 && product->d_strides[2] == 1));
 }
@@ -136,8 +129,8 @@ qvk_status qvk__plan_linear(qvk__planner *planner, const qvk__node *node, qvk_er
 
     QVK__TRY(qvk__call_of(planner, node, &call, err));
     const qvk_tensor *x = call.args[0].u.tensor, *weight = call.args[1].u.tensor;
-    QVK__TRY(check_float(x, err));
-    QVK__TRY(check_float(weight, err));
+    QVK__TRY(qvk__check_float(x, err));
+    QVK__TRY(qvk__check_float(weight, err));
     product.k = (uint64_t)weight->sizes[1];
     product.n = (uint64_t)weight->sizes[0];
     product.m = 1;
@@ -162,7 +155,7 @@ qvk_status qvk__plan_matmul(qvk__planner *planner, const qvk__node *node, qvk_er
 
     QVK__TRY(qvk__call_of(planner, node, &call, err));
     QVK__TRY(qvk__matmul_of(node->op, call.args, call.n_args, &matmul, err));
-    QVK__TRY(check_float(matmul.a, err));
+    QVK__TRY(qvk__check_float(matmul.a, err));
     const int first = matmul.bias ? 1 : 0;
     qvk__product product = {
         .outer = (uint64_t)matmul.batch,

@@ -34,6 +34,7 @@ typedef struct op_call {
     int n_args;
     uint32_t constants; /* bit i: tensor argument i is a constant of the graph (and may be packed) */
     uint32_t symbols;   /* bit i: integer argument i is a symbolic value of the graph */
+    uint32_t unread;    /* bit i: output i is not compared */
 } op_call;
 
 op_call op_call_begin(op_harness *harness, qvk__op op);
@@ -54,6 +55,9 @@ void op_arg_ints(op_call *call, const int64_t *values, int n);
 void op_arg_symbol(op_call *call, int64_t value);
 /* List of the `n` tensors appended last: they become one argument. */
 void op_arg_gather(op_call *call, int n);
+
+/* Output `index` is one that nobody reads. */
+void op_call_ignore_output(op_call *call, int index);
 
 /* Runs and compares. `what` names the case in failures. */
 void op_call_check(op_call *call, const char *what, test_tolerance tolerance);
