@@ -32,7 +32,8 @@ typedef struct qvk__gpu_recording qvk__gpu_recording;
     X(COOPMAT_F16, 9, "cooperative matrix fp16 -> fp32 (KHR)", "coopmat-f16")                                \
     X(COOPMAT_I8, 10, "cooperative matrix int8 -> int32 (KHR)", "coopmat-i8")                                \
     X(INT64, 11, "int64 arithmetic", "int64")                                                                \
-    X(MEMORY_MODEL, 12, "Vulkan memory model", "memory-model")
+    X(MEMORY_MODEL, 12, "Vulkan memory model", "memory-model")                                               \
+    X(SUBGROUP_SHUFFLE, 13, "subgroup shuffles", "shuffle")
 
 enum {
 #define QVK__CAP_ENUM(name, bit, text, option) QVK__CAP_##name = 1u << bit,

@@ -307,6 +307,9 @@ static uint32_t flags_of(const qvk__vulkan_features *f, const properties *p)
     if ((p->subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
         (p->subgroup.supportedOperations & reductions) == reductions)
         flags |= QVK__CAP_SUBGROUP_ARITHMETIC;
+    if ((p->subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+        (p->subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT))
+        flags |= QVK__CAP_SUBGROUP_SHUFFLE;
     return flags;
 }
 

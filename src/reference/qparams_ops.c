@@ -73,13 +73,19 @@ static float symmetric_scale(const request *want, range r)
 
 /* The rule of choose_qparams_per_token_asymmetric: the end of the range with the smaller error decides, and
  * rounding comes last. */
-static int64_t zero_point_per_token(range r, float scale, qvk_dtype out)
+static int64_t zero_point_per_token(const request *want, range r, float scale)
 {
-    float low = r.low / scale, high = r.high / scale;
-    float zero_point = (-128.0f + low) + (127.0f + high) > 0.0f ? -128.0f - low : 127.0f - high;
+    const float low = qvk__round_to(want->type, r.low / scale);
+    const float high = qvk__round_to(want->type, r.high / scale);
+    const float from_low = qvk__round_to(want->type, -128.0f + low);
+    const float from_high = qvk__round_to(want->type, 127.0f + high);
+    const float zero_point = qvk__round_to(want->type, from_low + from_high) > 0.0f
+                                 ? qvk__round_to(want->type, -128.0f - low)
+                                 : qvk__round_to(want->type, 127.0f - high);
 
+    /* PyTorch's is the lowest int64; int64 tensors hold what fits int32 here, and both are clamped alike. */
     if (isnan(zero_point))
-        return out == QVK_DTYPE_I64 ? INT64_MIN : INT32_MIN;
+        return INT32_MIN;
     return (int64_t)rintf(fminf(fmaxf(zero_point, -128.0f), 127.0f));
 }
 
@@ -145,7 +151,7 @@ qvk_status qvk__reference_choose_qparams(qvk__op op, const qvk__arg *args, int n
         int64_t zero_point =
             symmetric ? (int64_t)((want.quant_max + want.quant_min + 1) / 2)
             : op == QVK__OP_QD_CHOOSE_QPARAMS_PER_TOKEN_ASYMMETRIC
-                ? zero_point_per_token(ranges[b], scale, outs[1].dtype)
+                ? zero_point_per_token(&want, ranges[b], scale)
                 : zero_point_of_low(&want, ranges[b], scale, op == QVK__OP_QD_CHOOSE_QPARAMS_TENSOR);
         qvk__reference_set(&outs[0], b, (double)scale);
         qvk__reference_set_int(&outs[1], b, zero_point);

@@ -1,0 +1,164 @@
+// The activations of a linear in the form its kernel wants: rows padded to k_padded elements, groups of group_size
+// columns moved apart to group_padded (0 between), converted or quantized. An invocation makes four words. After a
+// quantized row come eight words more: its scale and zero point (of a pair: both scales, then both zero points).
+//
+// X       type of the source: 1 float32, 2 float16, 5 int8 (the codes of elements.glsl)
+// FORM    what the words hold:
+//   FORM_F32   a float32
+//   FORM_F16   two float16
+//   FORM_I8    four quantized values q
+//   FORM_I32   one q - zero_point
+//   FORM_PAIR  q - zero_point of an even row plus 65536 times that of the next
+#version 450
+#extension GL_GOOGLE_include_directive : require
+
+#include "elements.glsl"
+#include "flat_id.glsl"
+#include "qint8.glsl"
+
+#define FORM_F32  0
+#define FORM_F16  1
+#define FORM_I8   2
+#define FORM_I32  3
+#define FORM_PAIR 4
+
+layout(local_size_x_id = 0) in;
+layout(set = 0, binding = 0) uniform Params
+{
+    uint n_rows; // of the source
+    uint k_source;
+    uint k_padded;
+    uint group_size;
+    uint group_padded;
+    uint n_out_rows; // of the result: rows, or pairs of rows
+    uint row_quads;  // four words each, the scale's included
+    uint scale_type; // 0: one for all, below
+    uint zero_point_type;
+    uint per_row; // 0: element 0 of the scales holds for all rows
+    float static_scale;
+    float static_inverse_scale;
+    float static_zero_point;
+};
+layout(set = 0, binding = 1) readonly buffer X_words
+{
+    uint x_words[];
+};
+layout(set = 0, binding = 2) readonly buffer Scales
+{
+    uint scale_words[];
+};
+layout(set = 0, binding = 3) readonly buffer ZeroPoints
+{
+    uint zero_point_words[];
+};
+layout(set = 0, binding = 4) writeonly buffer Y
+{
+    uvec4 y_quads[];
+};
+
+ELEMENT_READER(read_x, x_words)
+ELEMENT_READER(read_scale, scale_words)
+ELEMENT_READER(read_zero_point, zero_point_words)
+
+// Column of the source that belongs at column k, or k_source where there is padding.
+uint source_column(uint k)
+{
+    if (group_padded == group_size)
+        return min(k, k_source);
+    const uint within = k % group_padded;
+    return within < group_size ? min(k / group_padded * group_size + within, k_source) : k_source;
+}
+
+float load(uint row, uint k)
+{
+    const uint column = source_column(k);
+    return row < n_rows && column < k_source ? read_x(X, row * k_source + column) : 0.0;
+}
+
+// Four neighbours of a row from column k on, k a multiple of 4.
+vec4 load4(uint row, uint k)
+{
+    // Whole words, when the columns are where they were and rows start at words.
+    if (group_padded == group_size && k + 4u <= k_source && row < n_rows && (k_source & 3u) == 0u) {
+        const uint at = row * k_source + k;
+#if X == 1
+        return uintBitsToFloat(uvec4(x_words[at], x_words[at + 1u], x_words[at + 2u], x_words[at + 3u]));
+#elif X == 2
+        return vec4(unpackHalf2x16(x_words[at >> 1]), unpackHalf2x16(x_words[(at >> 1) + 1u]));
+#else
+        return vec4(unpack_bytes(x_words[at >> 2]));
+#endif
+    }
+    return vec4(load(row, k), load(row, k + 1u), load(row, k + 2u), load(row, k + 3u));
+}
+
+#if FORM >= FORM_I8
+struct Quantizer
+{
+    float scale, inverse_scale, zero_point;
+};
+
+Quantizer quantizer_of(uint row)
+{
+    const uint index = per_row != 0u ? min(row, n_rows - 1u) : 0u;
+    if (scale_type == 0u)
+        return Quantizer(static_scale, static_inverse_scale, static_zero_point);
+    const float scale = read_scale(scale_type, index);
+    return Quantizer(scale, exact_div(1.0, scale), clamp(read_zero_point(zero_point_type, index), -128.0, 127.0));
+}
+
+// A row with NaN or infinities gives NaN, as in PyTorch.
+uint scale_word(Quantizer q)
+{
+    return is_finite(q.scale) ? floatBitsToUint(q.scale) : NAN_BITS;
+}
+
+// Padding has no effect whatever it is quantized to: its weights are 0.
+ivec4 quantize4(uint row, uint k, Quantizer q)
+{
+    const vec4 x = load4(row, k);
+#if X == 5
+    return ivec4(x);
+#else
+    return ivec4(quantize_int8(x.x, q.inverse_scale, q.zero_point),
+                 quantize_int8(x.y, q.inverse_scale, q.zero_point),
+                 quantize_int8(x.z, q.inverse_scale, q.zero_point),
+                 quantize_int8(x.w, q.inverse_scale, q.zero_point));
+#endif
+}
+#endif
+
+uvec4 quad_of(uint row, uint quad)
+{
+#if FORM == FORM_F32
+    return floatBitsToUint(load4(row, quad * 4u));
+#elif FORM == FORM_F16
+    const vec4 a = load4(row, quad * 8u), b = load4(row, quad * 8u + 4u);
+    return uvec4(pack_halves(a.x, a.y), pack_halves(a.z, a.w), pack_halves(b.x, b.y), pack_halves(b.z, b.w));
+#elif FORM == FORM_I8
+    const Quantizer q = quantizer_of(row);
+    const uint k = quad * 16u;
+    if (k >= k_padded)
+        return uvec4(scale_word(q), int(q.zero_point), 0u, 0u);
+    return uvec4(pack_bytes(quantize4(row, k, q)), pack_bytes(quantize4(row, k + 4u, q)),
+                 pack_bytes(quantize4(row, k + 8u, q)), pack_bytes(quantize4(row, k + 12u, q)));
+#elif FORM == FORM_I32
+    const Quantizer q = quantizer_of(row);
+    if (quad * 4u >= k_padded)
+        return uvec4(scale_word(q), int(q.zero_point), 0u, 0u);
+    return uvec4(quantize4(row, quad * 4u, q) - int(q.zero_point));
+#else
+    const Quantizer even = quantizer_of(row * 2u), odd = quantizer_of(row * 2u + 1u);
+    if (quad * 4u >= k_padded)
+        return uvec4(scale_word(even), scale_word(odd), int(even.zero_point), int(odd.zero_point));
+    return uvec4(quantize4(row * 2u, quad * 4u, even) - int(even.zero_point)) +
+           (uvec4(quantize4(row * 2u + 1u, quad * 4u, odd) - int(odd.zero_point)) << 16);
+#endif
+}
+
+void main()
+{
+    const uint index = flat_id(), row = index / row_quads;
+    if (row < n_out_rows)
+        y_quads[index] = quad_of(row, index % row_quads);
+}

@@ -1,0 +1,44 @@
+/*
+ * What the planner and the packer of quantized linears agree on. The layouts themselves are described in
+ * shaders/lib/linear.glsl.
+ */
+#ifndef QVK__LINEAR_H
+#define QVK__LINEAR_H
+
+#include "kernels/kernels.h"
+
+#define QVK__LINEAR_PANEL 8u /* PANEL of linear.glsl: rows of weights side by side */
+
+typedef enum qvk__weight_format {
+    QVK__WEIGHT_INT8,     /* [N, K] */
+    QVK__WEIGHT_LOW_EVEN, /* 4 bits plus 8, even k in the low nibble (et_vk.linear_q4gsw) */
+    QVK__WEIGHT_HIGH_EVEN /* 4 bits plus 8, even k in the high nibble (et_vk.linear_qcs4w) */
+} qvk__weight_format;
+
+/* A weight matrix and how it is cut along k. */
+typedef struct qvk__linear_weights {
+    int32_t value;
+    qvk__weight_format format;
+    uint64_t row_bytes; /* of the source */
+    uint64_t N, K;
+    uint64_t group_size, n_groups;
+    uint64_t group_padded; /* a multiple of 8 when there are several groups */
+    uint64_t k_padded;     /* a multiple of a chunk, at least n_groups * group_padded or, for one group, K */
+    uint64_t chunk_bytes;  /* 16 or 32 */
+} qvk__linear_weights;
+
+/* Bits of a packed weight: 4 or 8. */
+uint32_t qvk__linear_bits(qvk__weight_format format);
+/* Distance of the rows of packed scales and sums. */
+uint64_t qvk__linear_n_padded(uint64_t N);
+
+/* Rows [first, last) of the weights in panels; first a multiple of the panel. */
+qvk__pack qvk__pack_weights(const qvk__linear_weights *weights, uint64_t first, uint64_t last);
+/* float32 [n_groups + 1][n_padded]: the scales, then the bias (value -1: zeros). scale_stride: elements from
+ * one group's scales to the next in the source. */
+qvk__pack qvk__pack_scales(const qvk__linear_weights *weights, int32_t scales, qvk_dtype scale_dtype,
+                           uint64_t scale_stride, int32_t bias, qvk_dtype bias_dtype);
+/* int32 [n_groups][n_padded]: sums of the weights of a group. */
+qvk__pack qvk__pack_weight_sums(const qvk__linear_weights *weights);
+
+#endif

@@ -1,0 +1,210 @@
+/* Packs the constants of quantized linears: weights into panels, scales with the bias, sums of weights. */
+#include "core/dtype.h"
+#include "kernels/linear.h"
+
+#define PANEL QVK__LINEAR_PANEL
+#define PIECE 16u /* bytes of a row that are made at once */
+
+/* Meaning of qvk__pack.dims here. */
+enum { DIM_FIRST, DIM_LAST, DIM_K, DIM_ROW_BYTES, DIM_GROUP, DIM_GROUP_PADDED, DIM_K_PADDED, DIM_FORM };
+enum { FORM_FORMAT_BITS = 8 }; /* DIM_FORM: format in the low bits, bytes of a chunk above */
+
+uint32_t qvk__linear_bits(qvk__weight_format format)
+{
+    return format == QVK__WEIGHT_INT8 ? 8 : 4;
+}
+
+uint64_t qvk__linear_n_padded(uint64_t N)
+{
+    return qvk__round_up(N, PANEL * 8);
+}
+
+/* ---- weights -------------------------------------------------------------------------------------------- */
+
+static qvk__weight_format format_of(const qvk__pack *pack)
+{
+    return (qvk__weight_format)(pack->dims[DIM_FORM] & ((1 << FORM_FORMAT_BITS) - 1));
+}
+
+/* Column of the source for padded column k; K and above: none. */
+static int64_t source_column(const qvk__pack *pack, int64_t k)
+{
+    int64_t within = k % pack->dims[DIM_GROUP_PADDED];
+
+    if (within >= pack->dims[DIM_GROUP])
+        return pack->dims[DIM_K];
+    return QVK__MIN(k / pack->dims[DIM_GROUP_PADDED] * pack->dims[DIM_GROUP] + within, pack->dims[DIM_K]);
+}
+
+static int weight_at(const qvk__pack *pack, const uint8_t *row, int64_t k)
+{
+    const qvk__weight_format format = format_of(pack);
+    const int64_t column = source_column(pack, k);
+
+    if (column >= pack->dims[DIM_K])
+        return 0;
+    if (format == QVK__WEIGHT_INT8)
+        return (int8_t)row[column];
+    bool low = (column % 2 == 0) == (format == QVK__WEIGHT_LOW_EVEN);
+    return (low ? row[column / 2] & 15 : row[column / 2] >> 4) - 8;
+}
+
+/* A piece whose columns need moving or padding. */
+static void pack_piece_slowly(const qvk__pack *pack, const uint8_t *row, int64_t k, uint8_t *dst)
+{
+    if (format_of(pack) == QVK__WEIGHT_INT8) {
+        for (int64_t i = 0; i < PIECE; i++)
+            dst[i] = (uint8_t)weight_at(pack, row, k + i);
+        return;
+    }
+    for (int64_t i = 0; i < PIECE; i++) {
+        int64_t low = k + i / 4 * 8 + i % 4;
+        dst[i] = (uint8_t)((weight_at(pack, row, low) & 15) | (weight_at(pack, row, low + 4) & 15) << 4);
+    }
+}
+
+/* Two words at a time: nibbles 0..3 of each word into the low halves of its bytes. */
+static uint64_t spread_nibbles(uint64_t low_halves)
+{
+    low_halves = (low_halves | low_halves << 8) & 0x00ff00ff00ff00ffu;
+    return (low_halves | low_halves << 4) & 0x0f0f0f0f0f0f0f0fu;
+}
+
+static void pack_nibbles(const uint8_t *src, bool high_even, uint8_t *dst)
+{
+    for (int i = 0; i < 2; i++) {
+        uint64_t w;
+        memcpy(&w, src + 8 * i, 8);
+        if (high_even)
+            w = (w & 0x0f0f0f0f0f0f0f0fu) << 4 | (w >> 4 & 0x0f0f0f0f0f0f0f0fu);
+        w = spread_nibbles(w & 0x0000ffff0000ffffu) | spread_nibbles(w >> 16 & 0x0000ffff0000ffffu) << 4;
+        w ^= 0x8888888888888888u; /* plus 8 becomes two's complement */
+        memcpy(dst + 8 * i, &w, 8);
+    }
+}
+
+static void pack_piece(const qvk__pack *pack, const uint8_t *weights, int64_t n, int64_t k, uint8_t *dst)
+{
+    const qvk__weight_format format = format_of(pack);
+    const int64_t columns = format == QVK__WEIGHT_INT8 ? PIECE : 2 * PIECE;
+    const uint8_t *row = weights + n * pack->dims[DIM_ROW_BYTES];
+
+    if (n >= pack->dims[DIM_LAST])
+        memset(dst, 0, PIECE);
+    else if (pack->dims[DIM_GROUP] != pack->dims[DIM_GROUP_PADDED] || k + columns > pack->dims[DIM_K])
+        pack_piece_slowly(pack, row, k, dst);
+    else if (format == QVK__WEIGHT_INT8)
+        memcpy(dst, row + k, PIECE);
+    else
+        pack_nibbles(row + k / 2, format == QVK__WEIGHT_HIGH_EVEN, dst);
+}
+
+static void pack_panels(const qvk__pack *pack, const void *const *sources, uint64_t offset, void *dst,
+                        uint64_t bytes)
+{
+    const uint64_t chunk = (uint64_t)pack->dims[DIM_FORM] >> FORM_FORMAT_BITS;
+    const uint64_t columns = format_of(pack) == QVK__WEIGHT_INT8 ? 1 : 2; /* in a byte */
+    const uint64_t n_chunks = (uint64_t)pack->dims[DIM_K_PADDED] / (columns * chunk);
+    uint8_t *out = dst;
+
+    for (uint64_t at = offset; at < offset + bytes; at += PIECE, out += PIECE) {
+        const uint64_t row = at / chunk, column = at % chunk;
+        const uint64_t panel = row / PANEL / n_chunks, k = row / PANEL % n_chunks * chunk + column;
+        pack_piece(pack, sources[0], pack->dims[DIM_FIRST] + (int64_t)(panel * PANEL + row % PANEL),
+                   (int64_t)(k * columns), out);
+    }
+}
+
+static void set_dims(const qvk__linear_weights *w, uint64_t first, uint64_t last, qvk__pack *pack)
+{
+    const uint64_t dims[] = {first, last, w->K, w->row_bytes,
+                             /* One group has nothing between its columns. */
+                             w->n_groups > 1 ? w->group_size : w->k_padded, w->group_padded, w->k_padded,
+                             w->chunk_bytes << FORM_FORMAT_BITS | (uint64_t)w->format};
+
+    for (size_t i = 0; i < QVK__COUNT(dims); i++)
+        pack->dims[i] = (int64_t)dims[i];
+}
+
+qvk__pack qvk__pack_weights(const qvk__linear_weights *weights, uint64_t first, uint64_t last)
+{
+    qvk__pack pack = {.fn = pack_panels, .sources = {weights->value, -1, -1, -1}};
+
+    set_dims(weights, first, last, &pack);
+    pack.bytes =
+        qvk__round_up(last - first, PANEL) * weights->k_padded * qvk__linear_bits(weights->format) / 8;
+    return pack;
+}
+
+/* ---- sums ----------------------------------------------------------------------------------------------- */
+
+static void pack_sums(const qvk__pack *pack, const void *const *sources, uint64_t offset, void *dst,
+                      uint64_t bytes)
+{
+    const int64_t N = pack->dims[DIM_LAST], n_padded = (int64_t)qvk__linear_n_padded((uint64_t)N);
+    const int64_t group_padded = pack->dims[DIM_GROUP_PADDED];
+    int32_t *out = dst;
+
+    for (uint64_t at = offset / 4; at < (offset + bytes) / 4; at++) {
+        const int64_t n = (int64_t)at % n_padded, first = (int64_t)at / n_padded * group_padded;
+        const uint8_t *row = (const uint8_t *)sources[0] + n * pack->dims[DIM_ROW_BYTES];
+        int32_t sum = 0;
+        for (int64_t k = first; n < N && k < first + group_padded; k++)
+            sum += weight_at(pack, row, k);
+        *out++ = sum;
+    }
+}
+
+qvk__pack qvk__pack_weight_sums(const qvk__linear_weights *weights)
+{
+    qvk__pack pack = {.fn = pack_sums, .sources = {weights->value, -1, -1, -1}};
+
+    set_dims(weights, 0, weights->N, &pack);
+    pack.bytes = 4 * weights->n_groups * qvk__linear_n_padded(weights->N);
+    return pack;
+}
+
+/* ---- scales and bias ------------------------------------------------------------------------------------ */
+
+enum { DIM_N, DIM_N_GROUPS, DIM_STRIDE, DIM_SCALE_DTYPE, DIM_BIAS_DTYPE };
+
+static float float_at(const void *data, int64_t dtype, uint64_t index)
+{
+    switch ((qvk_dtype)dtype) {
+    case QVK_DTYPE_F16: return qvk__f16_to_f32(((const uint16_t *)data)[index]);
+    case QVK_DTYPE_BF16: return qvk__bf16_to_f32(((const uint16_t *)data)[index]);
+    case QVK_DTYPE_F64: return (float)((const double *)data)[index];
+    default: return ((const float *)data)[index];
+    }
+}
+
+static void pack_scale_rows(const qvk__pack *pack, const void *const *sources, uint64_t offset, void *dst,
+                            uint64_t bytes)
+{
+    const uint64_t N = (uint64_t)pack->dims[DIM_N], n_padded = qvk__linear_n_padded(N);
+    const uint64_t n_groups = (uint64_t)pack->dims[DIM_N_GROUPS];
+    float *out = dst;
+
+    for (uint64_t at = offset / 4; at < (offset + bytes) / 4; at++) {
+        const uint64_t group = at / n_padded, n = at % n_padded;
+        float value = 0.0f;
+        if (n < N && group < n_groups)
+            value = float_at(sources[0], pack->dims[DIM_SCALE_DTYPE],
+                             group * (uint64_t)pack->dims[DIM_STRIDE] + n);
+        else if (n < N && pack->sources[1] >= 0)
+            value = float_at(sources[1], pack->dims[DIM_BIAS_DTYPE], n);
+        *out++ = value;
+    }
+}
+
+qvk__pack qvk__pack_scales(const qvk__linear_weights *weights, int32_t scales, qvk_dtype scale_dtype,
+                           uint64_t scale_stride, int32_t bias, qvk_dtype bias_dtype)
+{
+    return (qvk__pack){
+        .fn = pack_scale_rows,
+        .sources = {scales, bias, -1, -1},
+        .dims = {(int64_t)weights->N, (int64_t)weights->n_groups, (int64_t)scale_stride, (int64_t)scale_dtype,
+                 (int64_t)bias_dtype},
+        .bytes = 4 * (weights->n_groups + 1) * qvk__linear_n_padded(weights->N),
+    };
+}

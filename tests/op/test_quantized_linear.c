@@ -1,0 +1,286 @@
+/* Quantized linears on the device: integer sums exact, float sums within a few roundings of the reference. */
+#include <math.h>
+#include <stdio.h>
+
+#include "core/dtype.h"
+#include "op_harness.h"
+#include "reference/reference.h"
+
+/* Float32 sums of k products in another order, results of size about one. */
+static const test_tolerance FLOAT_SUM = {"float32 sums in another order", 2e-5, 1e-5};
+/* The same stored as fp16. */
+static const test_tolerance HALF_SUM = {"float32 sums stored as fp16", 1e-3, 1e-3};
+/* Integer sums exact; the groups' float32 sum may be cut differently. */
+static const test_tolerance GROUP_SUM = {"exact sums, groups added in another order", 4e-6, 2e-6};
+
+typedef struct linear_case {
+    int64_t m, n, k, group; /* group 0: per channel */
+    qvk_dtype dtype;
+    bool bias;
+} linear_case;
+
+static const linear_case cases[] = {
+    {1, 1, 1, 1, QVK_DTYPE_F32, true},        {1, 3, 2, 2, QVK_DTYPE_F32, false},
+    {1, 64, 128, 32, QVK_DTYPE_F32, true},    {1, 130, 96, 96, QVK_DTYPE_F32, true},
+    {1, 37, 70, 35, QVK_DTYPE_F32, true},     {2, 20, 64, 16, QVK_DTYPE_F32, true},
+    {3, 9, 24, 8, QVK_DTYPE_F32, true},       {4, 256, 128, 128, QVK_DTYPE_F32, false},
+    {5, 65, 48, 24, QVK_DTYPE_F32, true},     {7, 12, 33, 11, QVK_DTYPE_F32, true},
+    {8, 72, 192, 64, QVK_DTYPE_F32, true},    {9, 71, 100, 32, QVK_DTYPE_F32, true}, /* a short last group */
+    {33, 20, 63, 1, QVK_DTYPE_F32, true},     {17, 129, 320, 0, QVK_DTYPE_F32, true},
+    {40, 6, 10, 5, QVK_DTYPE_F32, true}, /* M > K */
+    {130, 140, 256, 64, QVK_DTYPE_F32, true}, {1, 66, 130, 26, QVK_DTYPE_F16, true},
+    {3, 5, 64, 32, QVK_DTYPE_F16, true},      {20, 96, 128, 32, QVK_DTYPE_F16, false},
+    {31, 33, 40, 0, QVK_DTYPE_F16, true},
+};
+
+static int64_t group_of(const linear_case *c)
+{
+    return c->group ? c->group : c->k;
+}
+
+static int64_t groups_of(const linear_case *c)
+{
+    return (c->k + group_of(c) - 1) / group_of(c);
+}
+
+static void describe(const linear_case *c, const char *what, char out[128])
+{
+    snprintf(out, 128, "%s M=%d N=%d K=%d group %d %s%s", what, (int)c->m, (int)c->n, (int)c->k,
+             (int)c->group, qvk_dtype_name(c->dtype), c->bias ? " bias" : "");
+}
+
+/* Scales such that results are of size about one. */
+static void fill_scales(qvk_tensor *scales, test_rng *rng, int64_t k, float largest)
+{
+    for (int64_t i = 0; i < qvk_tensor_numel(scales); i++)
+        qvk__reference_set(scales, i,
+                           (double)(test_rng_uniform(rng, 0.5f, 1.5f) / (largest * sqrtf((float)k))));
+}
+
+static void add_weights(op_call *call, test_rng *rng, const linear_case *c, int bits)
+{
+    if (bits == 8)
+        op_arg_constant(call, rng, QVK_DTYPE_I8, OP_SHAPE(c->n, c->k), -128, 127);
+    else
+        op_arg_constant(call, rng, QVK_DTYPE_U8, OP_SHAPE(c->n, (c->k + 7) / 8 * 4), 0, 255);
+}
+
+static void add_scales(op_call *call, test_rng *rng, const linear_case *c, int bits)
+{
+    /* The exporter pads to a multiple of four; other producers do not. */
+    const int64_t width = c->n % 2 ? (c->n + 3) / 4 * 4 : c->n;
+
+    fill_scales(op_arg_constant(call, rng, c->dtype, OP_SHAPE(groups_of(c), width), 0, 0), rng, c->k,
+                bits == 8 ? 64.0f : 4.0f);
+}
+
+static void add_bias(op_call *call, test_rng *rng, const linear_case *c)
+{
+    if (c->bias)
+        op_arg_constant(call, rng, c->dtype, OP_SHAPE(c->n), 0, 0);
+    else
+        op_arg_none(call);
+}
+
+static test_tolerance tolerance_of(const linear_case *c, test_tolerance otherwise)
+{
+    return c->dtype == QVK_DTYPE_F16 ? HALF_SUM : otherwise;
+}
+
+static void weight_only(void **state)
+{
+    test_rng rng = test_rng_seed(21);
+    char what[128];
+
+    for (size_t i = 0; i < QVK__COUNT(cases); i++)
+        for (int bits = 4; bits <= 8; bits += 4) {
+            const linear_case *c = &cases[i];
+            op_call call =
+                op_call_begin(*state, bits == 8 ? QVK__OP_QVK_LINEAR_Q8GSW : QVK__OP_ET_LINEAR_Q4GSW);
+            op_arg_random(&call, &rng, c->dtype, OP_SHAPE(c->m, c->k), 0, 0);
+            add_weights(&call, &rng, c, bits);
+            add_scales(&call, &rng, c, bits);
+            op_arg(&call, qvk__arg_from_int(group_of(c)));
+            add_bias(&call, &rng, c);
+            describe(c, "weight only", what);
+            op_call_check(&call, what, tolerance_of(c, FLOAT_SUM));
+            op_harness_reset(*state);
+        }
+}
+
+static void per_channel(void **state)
+{
+    test_rng rng = test_rng_seed(22);
+    char what[128];
+
+    for (size_t i = 0; i < QVK__COUNT(cases); i++) {
+        const linear_case *c = &cases[i];
+        op_call call = op_call_begin(*state, QVK__OP_PRIV_WEIGHT_INT8PACK_MM);
+        op_arg_random(&call, &rng, c->dtype, OP_SHAPE(c->m, c->k), 0, 0);
+        op_arg_constant(&call, &rng, QVK_DTYPE_I8, OP_SHAPE(c->n, c->k), -128, 127);
+        fill_scales(op_arg_constant(&call, &rng, c->dtype, OP_SHAPE(c->n), 0, 0), &rng, c->k, 64.0f);
+        describe(c, "int8pack", what);
+        op_call_check(&call, what, tolerance_of(c, FLOAT_SUM));
+
+        call = op_call_begin(*state, QVK__OP_ET_LINEAR_QCS4W);
+        op_arg_random(&call, &rng, c->dtype, OP_SHAPE(c->m, c->k), 0, 0);
+        op_arg_constant(&call, &rng, QVK_DTYPE_U8, OP_SHAPE(c->n, (c->k + 1) / 2), 0, 255);
+        fill_scales(op_arg_constant(&call, &rng, c->dtype, OP_SHAPE(c->n), 0, 0), &rng, c->k, 4.0f);
+        describe(c, "qcs4w", what);
+        op_call_check(&call, what, tolerance_of(c, FLOAT_SUM));
+        op_harness_reset(*state);
+    }
+}
+
+static void dynamic_case(void *state, test_rng *rng, const linear_case *c, int bits, bool per_tensor)
+{
+    const int64_t rows = per_tensor ? 1 : c->m;
+    char what[128];
+    op_call call =
+        op_call_begin(state, bits == 8 ? QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW : QVK__OP_ET_LINEAR_DQ8CA_Q4GSW);
+
+    op_arg_random(&call, rng, c->dtype, OP_SHAPE(c->m, c->k), 0, 0);
+    qvk_tensor *scales = op_arg_random(&call, rng, c->dtype, OP_SHAPE(rows), 0, 0);
+    for (int64_t m = 0; m < rows; m++)
+        qvk__reference_set(scales, m, (double)test_rng_uniform(rng, 0.01f, 0.03f));
+    op_arg_random(&call, rng, per_tensor ? QVK_DTYPE_I32 : QVK_DTYPE_I8, OP_SHAPE(rows), -128, 127);
+    add_weights(&call, rng, c, bits);
+    if (bits == 8)
+        op_arg_none(&call);
+    else
+        op_arg_constant(&call, rng, QVK_DTYPE_I32, OP_SHAPE(groups_of(c), (c->n + 7) / 8 * 8), 0, 0);
+    add_scales(&call, rng, c, bits);
+    op_arg(&call, qvk__arg_from_int(group_of(c)));
+    add_bias(&call, rng, c);
+    describe(c, per_tensor ? "dynamic per tensor" : "dynamic", what);
+    op_call_check(&call, what, tolerance_of(c, GROUP_SUM));
+    op_harness_reset(state);
+}
+
+static void dynamic_activations(void **state)
+{
+    test_rng rng = test_rng_seed(23);
+
+    for (size_t i = 0; i < QVK__COUNT(cases); i++)
+        for (int bits = 4; bits <= 8; bits += 4)
+            for (int per_tensor = 0; per_tensor < 2; per_tensor++)
+                dynamic_case(*state, &rng, &cases[i], bits, per_tensor);
+}
+
+/* Rows with NaN or infinities are NaN, the others are as ever. */
+static void dynamic_rows_that_are_not_finite(void **state)
+{
+    test_rng rng = test_rng_seed(24);
+    static const int64_t rows[] = {1, 5};
+
+    for (size_t i = 0; i < QVK__COUNT(rows); i++) {
+        const linear_case c = {rows[i], 19, 64, 32, QVK_DTYPE_F32, true};
+        op_call call = op_call_begin(*state, QVK__OP_ET_LINEAR_DQ8CA_Q4GSW);
+        qvk_tensor *x = op_arg_random(&call, &rng, QVK_DTYPE_F32, OP_SHAPE(c.m, c.k), 0, 0);
+        qvk_tensor *scales = op_arg_random(&call, &rng, QVK_DTYPE_F32, OP_SHAPE(c.m), 0, 0);
+        qvk_tensor *zero_points = op_arg_random(&call, &rng, QVK_DTYPE_I8, OP_SHAPE(c.m), 0, 0);
+        for (int64_t m = 0; m < c.m; m++) {
+            ((float *)scales->data)[m] = m == 0 ? INFINITY : m == 3 ? NAN : 0.02f;
+            ((int8_t *)zero_points->data)[m] = m == 3 ? 0 : -128;
+        }
+        ((float *)x->data)[1] = INFINITY;
+        add_weights(&call, &rng, &c, 4);
+        op_arg_constant(&call, &rng, QVK_DTYPE_I32, OP_SHAPE(2, 24), 0, 0);
+        add_scales(&call, &rng, &c, 4);
+        op_arg(&call, qvk__arg_from_int(32));
+        add_bias(&call, &rng, &c);
+        op_call_check(&call, "not finite", GROUP_SUM);
+        op_harness_reset(*state);
+    }
+}
+
+static void static_activations(void **state)
+{
+    test_rng rng = test_rng_seed(25);
+    char what[128];
+
+    for (size_t i = 0; i < QVK__COUNT(cases); i++)
+        for (int relu = 0; relu < 2; relu++) {
+            const linear_case *c = &cases[i];
+            op_call call =
+                op_call_begin(*state, c->m == 1 ? QVK__OP_ET_Q8TA_LINEAR_GEMV : QVK__OP_ET_Q8TA_LINEAR);
+            op_arg_random(&call, &rng, QVK_DTYPE_I8, OP_SHAPE(c->m, c->k), -128, 127);
+            op_arg(&call, qvk__arg_from_float(0.02));
+            op_arg(&call, qvk__arg_from_int(test_rng_range(&rng, -128, 127)));
+            op_arg_constant(&call, &rng, QVK_DTYPE_I8, OP_SHAPE(c->n, c->k), -127, 127);
+            op_arg_constant(&call, &rng, QVK_DTYPE_I32, OP_SHAPE((c->n + 3) / 4 * 4), 0, 0);
+            fill_scales(op_arg_constant(&call, &rng, c->dtype, OP_SHAPE((c->n + 3) / 4 * 4), 0, 0), &rng,
+                        c->k, 64.0f);
+            op_arg(&call, qvk__arg_from_float(0.025));
+            op_arg(&call, qvk__arg_from_int(relu ? -100 : 5));
+            add_bias(&call, &rng, c);
+            op_arg_string(&call, relu ? "relu" : "none");
+            describe(c, relu ? "static, relu" : "static", what);
+            op_call_check(&call, what, TEST_EXACT);
+            op_harness_reset(*state);
+        }
+}
+
+static void static_activations_float_out(void **state)
+{
+    test_rng rng = test_rng_seed(26);
+    char what[128];
+
+    for (size_t i = 0; i < QVK__COUNT(cases); i++)
+        for (int quantized = 0; quantized < 2; quantized++) {
+            const linear_case *c = &cases[i];
+            op_call call = op_call_begin(*state, QVK__OP_ET_LINEAR_Q8TA_Q8CSW);
+            op_arg_random(&call, &rng, quantized ? QVK_DTYPE_I8 : QVK_DTYPE_F32, OP_SHAPE(c->m, c->k), -128,
+                          127);
+            op_arg(&call, qvk__arg_from_float(0.02));
+            op_arg(&call, qvk__arg_from_int(-9));
+            op_arg_constant(&call, &rng, QVK_DTYPE_I8, OP_SHAPE(c->n, c->k), -127, 127);
+            op_arg_constant(&call, &rng, QVK_DTYPE_I32, OP_SHAPE(c->n), 0, 0);
+            fill_scales(op_arg_constant(&call, &rng, QVK_DTYPE_F32, OP_SHAPE(c->n), 0, 0), &rng, c->k, 64.0f);
+            add_bias(&call, &rng, c);
+            describe(c, "static, float out", what);
+            op_call_check(&call, what, TEST_EXACT);
+            op_harness_reset(*state);
+        }
+}
+
+static void leading_dimensions(void **state)
+{
+    test_rng rng = test_rng_seed(27);
+    static const int64_t shapes[][5] = {{24, -1}, {2, 3, 24, -1}, {2, 1, 3, 24, -1}};
+
+    for (size_t i = 0; i < QVK__COUNT(shapes); i++) {
+        const linear_case c = {6, 10, 24, 8, QVK_DTYPE_F32, true};
+        op_call call = op_call_begin(*state, QVK__OP_ET_LINEAR_Q4GSW);
+        op_arg_random(&call, &rng, QVK_DTYPE_F32, shapes[i], 0, 0);
+        add_weights(&call, &rng, &c, 4);
+        add_scales(&call, &rng, &c, 4);
+        op_arg(&call, qvk__arg_from_int(8));
+        add_bias(&call, &rng, &c);
+        op_call_check(&call, "rank", FLOAT_SUM);
+        op_harness_reset(*state);
+    }
+}
+
+static int open_device(void **state)
+{
+    *state = op_harness_open();
+    return 0;
+}
+
+static int close_device(void **state)
+{
+    op_harness_close((op_harness **)state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(weight_only),         cmocka_unit_test(per_channel),
+        cmocka_unit_test(dynamic_activations), cmocka_unit_test(dynamic_rows_that_are_not_finite),
+        cmocka_unit_test(static_activations),  cmocka_unit_test(static_activations_float_out),
+        cmocka_unit_test(leading_dimensions),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}
