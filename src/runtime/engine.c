@@ -5,6 +5,7 @@
 
 #include "core/dtype.h"
 #include "runtime/device.h"
+#include "runtime/load_fuse.h"
 #include "runtime/staging.h"
 
 /* ---- creation ------------------------------------------------------------------------------------------ */
@@ -47,6 +48,8 @@ static void analyse(qvk__engine *engine)
 static qvk_status prepare(qvk__engine *engine, const qvk__graph *graph, qvk_error *err)
 {
     QVK__TRY(qvk__prepare_graph(graph, &engine->graph, err));
+    if (engine->gpu)
+        QVK__TRY(qvk__fuse_graph(&engine->graph, err));
     QVK__TRY(qvk__host_init(&engine->host, &engine->graph, err));
     engine->last_use = qvk__alloc_zeroed(engine->graph.values.count, sizeof *engine->last_use);
     engine->written = qvk__alloc_zeroed(engine->graph.values.count, sizeof *engine->written);

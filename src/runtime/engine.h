@@ -19,7 +19,7 @@ typedef struct qvk__out_memory {
 
 struct qvk__engine {
     qvk__gpu *gpu;    /* borrowed; NULL: reference */
-    qvk__graph graph; /* prepared copy (prepare.c, fuse.c) */
+    qvk__graph graph; /* prepared copy (prepare.c, load_fuse.c) */
     qvk__session_params params;
     qvk__host host;
     int32_t *last_use; /* per value: index of the last node that reads it; INT32_MAX for outputs, -1 never */

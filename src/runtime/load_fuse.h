@@ -1,0 +1,50 @@
+/*
+ * load_fuse: rewrites of a prepared graph that pay on a device and change no result but by float rounding.
+ * Each rule looks at one node and the nodes behind it; the table in load_fuse.c is the whole list.
+ */
+#ifndef QVK__FUSE_H
+#define QVK__FUSE_H
+
+#include "core/graph.h"
+
+typedef struct qvk__fuser {
+    qvk__graph *graph;
+    const int32_t *producers; /* per value that was there at the start: the node that computes it, or -1 */
+    size_t n_producers;
+} qvk__fuser;
+
+/* *changed is set when the node was rewritten. Nodes that lost their last use are removed afterwards. */
+typedef qvk_status (*qvk__fuse_fn)(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
+
+qvk_status qvk__fuse_graph(qvk__graph *graph, qvk_error *err);
+
+/* ---- what rules use ------------------------------------------------------------------------------------- */
+
+/* The value an argument names, or -1. */
+int32_t qvk__fuse_value(const qvk__arg *arg);
+/* The node behind a value, looking through copies that change nothing; NULL for inputs and constants. */
+const qvk__node *qvk__fuse_producer(const qvk__fuser *fuser, int32_t value);
+/* Constant that nobody writes. */
+bool qvk__fuse_is_constant(const qvk__fuser *fuser, int32_t value);
+/* None, or a constant of zeros only. */
+bool qvk__fuse_is_zero(const qvk__fuser *fuser, const qvk__arg *arg);
+/* Makes the node another operator with other arguments; its outputs stay. */
+qvk_status qvk__fuse_replace(qvk__fuser *fuser, size_t node, qvk__op op, const qvk__arg *args, int n_args,
+                             qvk_error *err);
+/* A new constant whose bytes `fill` makes on demand from `context` (in the graph's arena). */
+qvk_status qvk__fuse_constant(qvk__fuser *fuser, const char *name, const qvk_tensor *desc,
+                              qvk_status (*fill)(const qvk__constant *constant, void *dst, qvk_error *err),
+                              const void *context, int32_t *out, qvk_error *err);
+
+/* ---- load_fuse_linear.c: rules ------------------------------------------------------------------------------- */
+
+/* linear(x, dequantize(int8 constant)) -> qvk.linear_q8gsw: the weight stays 8-bit. */
+qvk_status qvk__fuse_weight_only(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
+/* linear_q8gsw(dequantize(quantize(x)), ...) with parameters chosen per token -> qvk.linear_dq8ca_q8gsw. */
+qvk_status qvk__fuse_dynamic_activation(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
+/* linear_q8gsw(dequantize_per_tensor(int8), per channel) -> et_vk.linear_q8ta_q8csw: integer product. */
+qvk_status qvk__fuse_static_activation(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
+/* _weight_int8pack_mm(x, w, scales) + bias -> qvk.linear_q8gsw with bias. */
+qvk_status qvk__fuse_bias(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
+
+#endif
