@@ -7,7 +7,9 @@
 int cmd_inspect(const cli_options *options)
 {
     const qvk_inspect_params params = {.json = cli_has(options, CLI_OPTION_JSON),
-                                       .graph = cli_has(options, CLI_OPTION_GRAPH)};
+                                       .graph = cli_has(options, CLI_OPTION_GRAPH),
+                                       .data_paths = options->given[CLI_OPTION_DATA].items,
+                                       .n_data_paths = options->given[CLI_OPTION_DATA].count};
     char *text = NULL;
     qvk_error error;
 

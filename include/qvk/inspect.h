@@ -11,8 +11,10 @@ extern "C" {
 #endif
 
 typedef struct qvk_inspect_params {
-    bool json;  /* one JSON document instead of text */
-    bool graph; /* every node, not only the summary */
+    bool json;                     /* one JSON document instead of text */
+    bool graph;                    /* every node, not only the summary */
+    const char *const *data_paths; /* .ptd files with a .pte's external constants */
+    int32_t n_data_paths;
 } qvk_inspect_params;
 
 /* *out: NUL-terminated text, freed by the caller with qvk_text_free. params may be NULL. Errors as for

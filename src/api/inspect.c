@@ -13,7 +13,7 @@ static qvk_status inspect_pte(const char *path, const qvk_inspect_params *params
 {
     qvk__program program;
 
-    QVK__TRY(qvk__program_read(path, NULL, 0, &program, err));
+    QVK__TRY(qvk__program_read(path, params->data_paths, params->n_data_paths, &program, err));
     if (params->json)
         qvk__program_print_json(&program, params->graph, text);
     else
