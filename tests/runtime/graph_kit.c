@@ -63,3 +63,10 @@ void kit_output(qvk__graph *graph, int32_t value)
 {
     assert_true(QVK__VEC_PUSH(&graph->outputs, value));
 }
+
+qvk_value kit_tensor(qvk_dtype dtype, int rank, const int64_t *sizes, void *data)
+{
+    qvk_value value = {.kind = QVK_VALUE_TENSOR, .tensor = kit_desc(dtype, rank, sizes)};
+    value.tensor.data = data;
+    return value;
+}

@@ -3,6 +3,7 @@
 #define GRAPH_KIT_H
 
 #include "core/graph.h"
+#include "qvk/module.h"
 
 qvk_tensor kit_desc(qvk_dtype dtype, int rank, const int64_t *sizes);
 int32_t kit_input(qvk__graph *graph, const char *name, qvk_dtype dtype, int rank, const int64_t *sizes);
@@ -16,6 +17,9 @@ int32_t kit_call(qvk__graph *graph, qvk__op op, const qvk__arg *args, int n_args
 /* The same with a symbol as its output. */
 int32_t kit_call_symbol(qvk__graph *graph, qvk__op op, const qvk__arg *args, int n_args);
 void kit_output(qvk__graph *graph, int32_t value);
+
+/* A tensor input or output; data may be NULL. */
+qvk_value kit_tensor(qvk_dtype dtype, int rank, const int64_t *sizes, void *data);
 
 #define KIT_V(id) qvk__arg_from_value(id)
 #define KIT_I(i)  qvk__arg_from_int(i)

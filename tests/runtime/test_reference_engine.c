@@ -4,13 +4,6 @@
 #include "runtime/runtime.h"
 #include "support/support.h"
 
-static qvk_value tensor_of(qvk_dtype dtype, int rank, const int64_t *sizes, void *data)
-{
-    qvk_value value = {.kind = QVK_VALUE_TENSOR, .tensor = kit_desc(dtype, rank, sizes)};
-    value.tensor.data = data;
-    return value;
-}
-
 static qvk__engine *create(const qvk__graph *graph)
 {
     qvk__engine *engine = NULL;
@@ -50,7 +43,7 @@ static void computes_and_returns_inputs_and_constants(void **state)
     kit_output(&graph, sum);
 
     qvk__engine *engine = create(&graph);
-    qvk_value inputs[1] = {tensor_of(QVK_DTYPE_F32, KIT_SHAPE(4), x)}, outputs[4] = {{0}};
+    qvk_value inputs[1] = {kit_tensor(QVK_DTYPE_F32, KIT_SHAPE(4), x)}, outputs[4] = {{0}};
     for (int i = 0; i < 2; i++) {
         run(engine, inputs, 1, outputs, 4);
         assert_memory_equal(outputs[0].tensor.data, expected, sizeof expected);
@@ -83,7 +76,7 @@ static void keeps_state_between_runs(void **state)
     kit_output(&graph, cache);
 
     qvk__engine *engine = create(&graph);
-    qvk_value inputs[2] = {tensor_of(QVK_DTYPE_F32, KIT_SHAPE(1, 1, 1, 2), value),
+    qvk_value inputs[2] = {kit_tensor(QVK_DTYPE_F32, KIT_SHAPE(1, 1, 1, 2), value),
                            {.kind = QVK_VALUE_INT, .i = 0}};
     qvk_value output = {0};
     run(engine, inputs, 2, &output, 1);
@@ -120,7 +113,7 @@ static void infers_shapes_for_every_call(void **state)
         x[i] = (float)i;
     qvk__engine *engine = create(&graph);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        const qvk_value input = tensor_of(QVK_DTYPE_F32, KIT_SHAPE(lengths[i], 4), x);
+        const qvk_value input = kit_tensor(QVK_DTYPE_F32, KIT_SHAPE(lengths[i], 4), x);
         qvk_value outputs[2] = {{0}};
         run(engine, &input, 1, outputs, 2);
         assert_int_equal(outputs[0].tensor.sizes[0], 2 * lengths[i]);
@@ -140,10 +133,10 @@ static void refuses_inputs_that_do_not_fit(void **state)
     build_symbolic(&graph);
     qvk__engine *engine = create(&graph);
     const qvk_value bad[] = {
-        tensor_of(QVK_DTYPE_F32, KIT_SHAPE(9, 4), x),
-        tensor_of(QVK_DTYPE_F32, KIT_SHAPE(4), x),
-        tensor_of(QVK_DTYPE_I8, KIT_SHAPE(8, 4), x),
-        tensor_of(QVK_DTYPE_F32, KIT_SHAPE(8, 4), NULL),
+        kit_tensor(QVK_DTYPE_F32, KIT_SHAPE(9, 4), x),
+        kit_tensor(QVK_DTYPE_F32, KIT_SHAPE(4), x),
+        kit_tensor(QVK_DTYPE_I8, KIT_SHAPE(8, 4), x),
+        kit_tensor(QVK_DTYPE_F32, KIT_SHAPE(8, 4), NULL),
         {.kind = QVK_VALUE_INT, .i = 3},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -166,8 +159,8 @@ static void narrows_and_widens_at_the_edges(void **state)
     const int32_t in = kit_input(&graph, "ids", QVK_DTYPE_I32, KIT_SHAPE(3));
     kit_output(&graph, kit_call(&graph, QVK__OP_NEG, KIT_ARGS(KIT_V(in)), QVK_DTYPE_I32, KIT_SHAPE(3)));
     qvk__engine *engine = create(&graph);
-    qvk_value input = tensor_of(QVK_DTYPE_I64, KIT_SHAPE(3), x);
-    qvk_value output = tensor_of(QVK_DTYPE_I64, KIT_SHAPE(3), got);
+    qvk_value input = kit_tensor(QVK_DTYPE_I64, KIT_SHAPE(3), x);
+    qvk_value output = kit_tensor(QVK_DTYPE_I64, KIT_SHAPE(3), got);
     qvk_error error = {0};
     run(engine, &input, 1, &output, 1);
     for (int i = 0; i < 3; i++)
