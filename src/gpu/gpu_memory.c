@@ -378,6 +378,7 @@ void qvk__vulkan_buffer_destroy(qvk__gpu *base, qvk__gpu_buffer *buffer)
 {
     qvk__vulkan *gpu = qvk__vulkan_of(base);
     allocation *place = buffer->allocation;
+    qvk__vulkan_ring_forget(gpu, (VkBuffer)buffer->handle);
     if (!atomic_load(&gpu->hung)) {
         gpu->vk.vkDestroyBuffer(gpu->device, (VkBuffer)buffer->handle, NULL);
         release(gpu, place);

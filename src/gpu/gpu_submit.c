@@ -7,7 +7,7 @@
 #define SLICE_NS 250000000u
 
 /* A wait may fail for want of host memory and tell nothing about the device; it is then tried again. */
-#define DESTROY_WAITS 3
+#define SETTLE_WAITS 3
 
 /* Between two polls: the call itself is short, and another thread may want the processor. */
 #define POLLS_PER_YIELD 16
@@ -37,15 +37,20 @@ done:
     return status;
 }
 
-void qvk__vulkan_commands_destroy(qvk__vulkan *gpu, qvk__vulkan_commands *commands)
+void qvk__vulkan_commands_settle(qvk__vulkan *gpu, qvk__vulkan_commands *commands)
 {
     qvk_status status = QVK_OK;
-    for (int i = 0; i < DESTROY_WAITS && commands->pending && status != QVK_TIMEOUT; i++)
+    for (int i = 0; i < SETTLE_WAITS && commands->pending && status != QVK_TIMEOUT; i++)
         status = qvk__vulkan_commands_wait(gpu, commands, NULL);
     if (commands->pending) {
         atomic_store(&gpu->hung, true);
         atomic_store(&gpu->base.lost, true);
     }
+}
+
+void qvk__vulkan_commands_destroy(qvk__vulkan *gpu, qvk__vulkan_commands *commands)
+{
+    qvk__vulkan_commands_settle(gpu, commands);
     if (!atomic_load(&gpu->hung)) {
         if (commands->fence)
             gpu->vk.vkDestroyFence(gpu->device, commands->fence, NULL);
@@ -136,16 +141,18 @@ qvk_status qvk__vulkan_commands_wait(qvk__vulkan *gpu, qvk__vulkan_commands *com
     if (!commands->pending)
         return QVK_OK;
     uint64_t start = qvk__clock_ns(), waited = 0;
+    const char *call = "vkGetFenceStatus";
     VkResult result = poll(gpu, commands->fence, start);
     while (result == VK_NOT_READY || result == VK_TIMEOUT) {
         if (waited >= gpu->base.timeout_ns)
             return qvk__fail(err, QVK_TIMEOUT, "%s did not finish within %.1f s", gpu->base.caps.name,
                              (double)gpu->base.timeout_ns * 1e-9);
+        call = "vkWaitForFences";
         result = gpu->vk.vkWaitForFences(gpu->device, 1, &commands->fence, VK_TRUE,
                                          QVK__MIN(gpu->base.timeout_ns - waited, SLICE_NS));
         waited = qvk__clock_ns() - start;
     }
     /* Whatever else went wrong while waiting (host memory), the work may still run. */
     commands->pending = result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST;
-    return qvk__vk_status(gpu, err, result, "vkWaitForFences");
+    return qvk__vk_status(gpu, err, result, call);
 }

@@ -115,8 +115,10 @@ typedef struct qvk__vulkan_commands {
 } qvk__vulkan_commands;
 
 qvk_status qvk__vulkan_commands_create(qvk__vulkan *gpu, qvk__vulkan_commands *out, qvk_error *err);
-/* Waits while pending. Where the device does not answer, the objects are kept until the gpu dies, which
- * counts as lost from then on. */
+/* Waits while pending. A device that does not answer counts as hung and lost from then on: nothing that it
+ * may still touch is freed. */
+void qvk__vulkan_commands_settle(qvk__vulkan *gpu, qvk__vulkan_commands *commands);
+/* Settles first. */
 void qvk__vulkan_commands_destroy(qvk__vulkan *gpu, qvk__vulkan_commands *commands);
 /* Empties the pool and starts recording, ordered after everything submitted earlier. */
 qvk_status qvk__vulkan_commands_begin(qvk__vulkan *gpu, qvk__vulkan_commands *commands, bool once,
@@ -133,29 +135,36 @@ void qvk__vulkan_barrier(qvk__vulkan *gpu, VkCommandBuffer commands);
 #define QVK__RING_HALVES     2
 #define QVK__RING_HALF_BYTES (16u << 20)
 
+typedef struct qvk__ring_copy {
+    VkBuffer dst;
+    VkBufferCopy region;
+} qvk__ring_copy;
+
 typedef struct qvk__vulkan_ring {
     pthread_mutex_t lock;
-    bool ready;
-    qvk__gpu_buffer buffer, readback;
+    qvk__gpu_buffer buffer, readback; /* made when first needed */
     struct {
         qvk__vulkan_commands commands;
         uint64_t used;
-        bool open; /* copies are being recorded */
+        QVK__VEC(qvk__ring_copy) copies; /* waiting to be sent; kept when sending fails */
     } halves[QVK__RING_HALVES];
     qvk__vulkan_commands download;
-    uint32_t current;
-    atomic_bool unsent;               /* copies were recorded and not submitted */
+    uint32_t current;                 /* half that is being filled; the other one's copies were sent */
     uint64_t span_offset, span_bytes; /* between begin and end */
+    atomic_bool unsent;               /* the current half has copies */
+    atomic_bool busy;                 /* unsent, or sent and not seen finished */
 } qvk__vulkan_ring;
 
 void qvk__vulkan_ring_deinit(qvk__vulkan *gpu);
 qvk_status qvk__vulkan_upload_begin(qvk__gpu *gpu, uint64_t bytes, void **span, qvk_error *err);
 qvk_status qvk__vulkan_upload_end(qvk__gpu *gpu, const qvk__gpu_buffer *dst, uint64_t offset, qvk_error *err);
 qvk_status qvk__vulkan_upload_flush(qvk__gpu *gpu, qvk_error *err);
-/* Submits what is waiting in the ring, so that later submits come after it. Cheap when there is nothing. */
+/* Submits what is waiting in the ring, so that later submits come after it. Free when there is nothing. */
 qvk_status qvk__vulkan_upload_kick(qvk__vulkan *gpu, qvk_error *err);
 qvk_status qvk__vulkan_download(qvk__gpu *gpu, const qvk__gpu_buffer *src, uint64_t offset, void *data,
                                 uint64_t bytes, qvk_error *err);
+/* The buffer is about to go: drops copies into it that wait, and lets those that run end. */
+void qvk__vulkan_ring_forget(qvk__vulkan *gpu, VkBuffer buffer);
 
 /* ---- gpu_cache.c --------------------------------------------------------------------------------------- */
 
@@ -223,8 +232,7 @@ struct qvk__vulkan {
     qvk__vulkan_memory memory;
     qvk__vulkan_ring ring;
     qvk__vulkan_pipelines pipelines;
-    /* The device stopped answering while it had work: nothing it may still touch is freed, see
-     * qvk__vulkan_commands_destroy. */
+    /* The device stopped answering while it had work; see qvk__vulkan_commands_settle. */
     atomic_bool hung;
 };
 
