@@ -106,6 +106,11 @@ uint64_t qvk__gpu_memory_used(const qvk__gpu *gpu)
     return atomic_load(&gpu->memory_used);
 }
 
+void qvk__gpu_memory_budget(qvk__gpu *gpu, uint64_t *available, uint64_t *total)
+{
+    gpu->backend->memory_budget(gpu, available, total);
+}
+
 bool qvk__gpu_is_lost(const qvk__gpu *gpu)
 {
     return atomic_load(&gpu->lost);

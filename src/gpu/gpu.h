@@ -120,6 +120,10 @@ const qvk__gpu_caps *qvk__gpu_caps_of(const qvk__gpu *gpu);
 uint32_t qvk__gpu_validation_messages(const qvk__gpu *gpu);
 /* Bytes of buffers alive now. */
 uint64_t qvk__gpu_memory_used(const qvk__gpu *gpu);
+/* What can still be allocated of the device's largest memory heap, and that heap's size. Where the driver
+ * does not tell its budget, `available` is the size less what qvk holds. Other programs may take it at any
+ * time. */
+void qvk__gpu_memory_budget(qvk__gpu *gpu, uint64_t *available, uint64_t *total);
 /* "CACHE_DIR/<kind>_<device and driver>.bin": where to keep what was learnt about this device with this
  * driver. Empty text when nothing is kept on disk; QVK_INVALID_ARGUMENT when the path does not fit. */
 qvk_status qvk__gpu_cache_path(const qvk__gpu *gpu, const char *kind, char *out, size_t bytes,
@@ -198,7 +202,7 @@ typedef struct qvk__gpu_pipeline_params {
     /* Required size (needs SUBGROUP_SIZE_CONTROL; subgroups are then full, so local_size_x must be a multiple
      * of it); 0: the driver's choice. */
     uint32_t subgroup_size;
-    const char *label; /* for messages and debuggers; may be NULL */
+    const char *label; /* for messages; may be NULL */
 } qvk__gpu_pipeline_params;
 
 /* Found among those made already, in the on-disk cache, or compiled. Owned by the gpu; valid until it is

@@ -23,6 +23,7 @@ typedef struct qvk__gpu_backend {
     qvk_status (*buffer_create)(qvk__gpu *gpu, qvk__gpu_memory memory, uint64_t bytes, qvk__gpu_buffer *out,
                                 qvk_error *err);
     void (*buffer_destroy)(qvk__gpu *gpu, qvk__gpu_buffer *buffer);
+    void (*memory_budget)(qvk__gpu *gpu, uint64_t *available, uint64_t *total);
     /* The next three meet only buffers that are not mapped. */
     qvk_status (*upload_begin)(qvk__gpu *gpu, uint64_t bytes, void **span, qvk_error *err);
     qvk_status (*upload_end)(qvk__gpu *gpu, const qvk__gpu_buffer *dst, uint64_t offset, qvk_error *err);

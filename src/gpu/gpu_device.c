@@ -100,19 +100,18 @@ static qvk_status start(qvk__vulkan *gpu, const qvk__gpu_params *params, qvk_err
 static void destroy(qvk__gpu *base)
 {
     qvk__vulkan *gpu = qvk__vulkan_of(base);
-    if (gpu->device && gpu->vk.vkGetDeviceQueue && !atomic_load(&gpu->hung)) {
-        qvk__vulkan_ring_deinit(gpu);
-        qvk__vulkan_pipelines_deinit(gpu);
-        qvk__vulkan_memory_deinit(gpu);
-    }
-    if (atomic_load(&gpu->hung)) {
+    qvk__vulkan_ring_deinit(gpu); /* may find that the device hangs */
+    qvk__vulkan_pipelines_deinit(gpu);
+    qvk__vulkan_memory_deinit(gpu);
+    bool hung = atomic_load(&gpu->hung);
+    if (gpu->owns_device && !hung && gpu->vk.vkDestroyDevice)
+        gpu->vk.vkDestroyDevice(gpu->device, NULL);
+    if (hung)
         qvk__gpu_logf(&base->log, QVK__LOG_ERROR,
                       "%s does not answer; what it holds is freed when the process ends", base->caps.name);
-    } else {
-        if (gpu->owns_device && gpu->vk.vkDestroyDevice)
-            gpu->vk.vkDestroyDevice(gpu->device, NULL);
-        qvk__vulkan_instance_destroy(&gpu->vk, &gpu->instance);
-    }
+    /* Without its devices an instance cannot go; the messenger must, it points to our log. */
+    gpu->instance.owned = gpu->instance.owned && !hung;
+    qvk__vulkan_instance_destroy(&gpu->vk, &gpu->instance);
     pthread_mutex_destroy(&gpu->queue_lock);
     pthread_mutex_destroy(&gpu->memory.lock);
     pthread_mutex_destroy(&gpu->ring.lock);
@@ -171,6 +170,7 @@ static const qvk__gpu_backend vulkan_backend = {
     .destroy = destroy,
     .buffer_create = qvk__vulkan_buffer_create,
     .buffer_destroy = qvk__vulkan_buffer_destroy,
+    .memory_budget = qvk__vulkan_memory_budget,
     .upload_begin = qvk__vulkan_upload_begin,
     .upload_end = qvk__vulkan_upload_end,
     .download = qvk__vulkan_download,

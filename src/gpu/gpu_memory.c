@@ -102,33 +102,59 @@ void qvk__vulkan_memory_init(qvk__vulkan *gpu)
         rank_types(&gpu->memory, (qvk__gpu_memory)kind, shared);
 }
 
-/* ---- failure ------------------------------------------------------------------------------------------- */
+/* ---- how much there is --------------------------------------------------------------------------------- */
 
-/* Says what was wanted and what there is, in MiB. */
-static qvk_status out_of_memory(qvk__vulkan *gpu, uint64_t bytes, uint32_t type, qvk_error *err)
+static uint64_t heap_bytes(const qvk__vulkan_memory *memory, uint32_t type)
+{
+    return memory->properties.memoryHeaps[memory->properties.memoryTypes[type].heapIndex].size;
+}
+
+/* Free bytes of a heap by the driver's budget, else by what qvk holds (of all heaps: software and integrated
+ * devices have only one). */
+static uint64_t heap_available(qvk__vulkan *gpu, uint32_t heap)
 {
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
     VkPhysicalDeviceMemoryProperties2 properties = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
-        .pNext = gpu->info.has_budget ? &budget : NULL,
-    };
-    gpu->vk.vkGetPhysicalDeviceMemoryProperties2(gpu->info.physical, &properties);
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &budget};
+    uint64_t size = gpu->memory.properties.memoryHeaps[heap].size, used = gpu->memory.allocated;
+    if (gpu->info.has_budget) {
+        gpu->vk.vkGetPhysicalDeviceMemoryProperties2(gpu->info.physical, &properties);
+        size = budget.heapBudget[heap];
+        used = budget.heapUsage[heap];
+    }
+    return size - QVK__MIN(size, used);
+}
+
+void qvk__vulkan_memory_budget(qvk__gpu *base, uint64_t *available, uint64_t *total)
+{
+    qvk__vulkan *gpu = qvk__vulkan_of(base);
+    const VkPhysicalDeviceMemoryProperties *properties = &gpu->memory.properties;
+    uint32_t largest = 0;
+    uint64_t size = 0;
+    for (uint32_t i = 0; i < properties->memoryHeapCount; i++) {
+        const VkMemoryHeap *heap = &properties->memoryHeaps[i];
+        if (!(heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) || heap->size <= size)
+            continue;
+        largest = i;
+        size = heap->size;
+    }
+    pthread_mutex_lock(&gpu->memory.lock);
+    *available = heap_available(gpu, largest);
+    pthread_mutex_unlock(&gpu->memory.lock);
+    *total = size;
+}
+
+/* Call with the lock held. */
+static qvk_status out_of_memory(qvk__vulkan *gpu, uint64_t bytes, uint32_t type, qvk_error *err)
+{
+    const double mib = 1.0 / (1 << 20);
     uint32_t heap = gpu->memory.properties.memoryTypes[type].heapIndex;
-    double mib = 1.0 / (1 << 20);
-    double size = (double)properties.memoryProperties.memoryHeaps[heap].size * mib;
-    double held = (double)gpu->memory.allocated * mib;
-    double wanted = (double)bytes * mib;
-    if (!gpu->info.has_budget)
-        return qvk__fail(
-            err, QVK_OUT_OF_DEVICE_MEMORY,
-            "%s: out of device memory: %.1f MiB wanted, %.0f MiB in all, %.1f MiB of it held by qvk",
-            gpu->base.caps.name, wanted, size, held);
-    double free = ((double)budget.heapBudget[heap] - (double)budget.heapUsage[heap]) * mib;
     return qvk__fail(
         err, QVK_OUT_OF_DEVICE_MEMORY,
         "%s: out of device memory: %.1f MiB wanted, %.1f MiB free of %.0f MiB (%.1f MiB held by qvk)",
-        gpu->base.caps.name, wanted, QVK__MAX(free, 0.0), size, held);
+        gpu->base.caps.name, (double)bytes * mib, (double)heap_available(gpu, heap) * mib,
+        (double)heap_bytes(&gpu->memory, type) * mib, (double)gpu->memory.allocated * mib);
 }
 
 /* ---- blocks -------------------------------------------------------------------------------------------- */
@@ -136,7 +162,8 @@ static qvk_status out_of_memory(qvk__vulkan *gpu, uint64_t bytes, uint32_t type,
 static void block_destroy(qvk__vulkan *gpu, qvk__memory_block *block)
 {
     if (block->memory) {
-        gpu->vk.vkFreeMemory(gpu->device, block->memory, NULL); /* unmaps */
+        if (!atomic_load(&gpu->hung))
+            gpu->vk.vkFreeMemory(gpu->device, block->memory, NULL); /* unmaps */
         gpu->memory.n_allocations--;
         gpu->memory.allocated -= block->bytes;
     }
@@ -151,11 +178,6 @@ static bool is_mapped(const qvk__vulkan *gpu, qvk__gpu_memory kind, uint32_t typ
     VkMemoryPropertyFlags readable = HOST_COHERENT | HOST_CACHED;
     bool shared = gpu->base.caps.type == QVK__GPU_INTEGRATED || gpu->base.caps.type == QVK__GPU_CPU;
     return kind != QVK__GPU_MEMORY_DEVICE || (shared && (flags & readable) == readable);
-}
-
-static uint64_t heap_bytes(const qvk__vulkan_memory *memory, uint32_t type)
-{
-    return memory->properties.memoryHeaps[memory->properties.memoryTypes[type].heapIndex].size;
 }
 
 static qvk_status block_create(qvk__vulkan *gpu, qvk__gpu_memory kind, uint32_t type, uint64_t bytes,

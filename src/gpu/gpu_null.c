@@ -82,6 +82,12 @@ static void null_buffer_destroy(qvk__gpu *gpu, qvk__gpu_buffer *buffer)
     free(buffer->allocation);
 }
 
+static void null_memory_budget(qvk__gpu *gpu, uint64_t *available, uint64_t *total)
+{
+    *total = gpu->caps.device_memory;
+    *available = *total - QVK__MIN(*total, atomic_load(&gpu->memory_used));
+}
+
 static qvk_status null_upload_flush(qvk__gpu *gpu, qvk_error *err)
 {
     (void)gpu;
@@ -205,6 +211,7 @@ static const qvk__gpu_backend null_backend = {
     .destroy = null_destroy,
     .buffer_create = null_buffer_create,
     .buffer_destroy = null_buffer_destroy,
+    .memory_budget = null_memory_budget,
     .upload_flush = null_upload_flush,
     .pipeline_get = null_pipeline_get,
     .cache_save = null_cache_save,

@@ -228,20 +228,22 @@ qvk_status qvk__vulkan_pipeline_get(qvk__gpu *base, const qvk__gpu_pipeline_para
 void qvk__vulkan_pipelines_deinit(qvk__vulkan *gpu)
 {
     qvk__vulkan_pipelines *pipelines = &gpu->pipelines;
+    bool hung = atomic_load(&gpu->hung);
     for (size_t i = 0; i < QVK__COUNT(pipelines->table); i++) {
         while (pipelines->table[i]) {
             qvk__pipeline_entry *entry = pipelines->table[i];
             pipelines->table[i] = entry->next;
-            gpu->vk.vkDestroyPipeline(gpu->device, entry->pipeline.handle, NULL);
+            if (!hung)
+                gpu->vk.vkDestroyPipeline(gpu->device, entry->pipeline.handle, NULL);
             free(entry);
         }
     }
-    for (size_t i = 0; i < QVK__COUNT(pipelines->layouts); i++) {
+    for (size_t i = 0; i < QVK__COUNT(pipelines->layouts) && !hung; i++) {
         if (pipelines->layouts[i])
             gpu->vk.vkDestroyPipelineLayout(gpu->device, pipelines->layouts[i], NULL);
         if (pipelines->set_layouts[i])
             gpu->vk.vkDestroyDescriptorSetLayout(gpu->device, pipelines->set_layouts[i], NULL);
     }
-    if (pipelines->cache)
+    if (pipelines->cache && !hung)
         gpu->vk.vkDestroyPipelineCache(gpu->device, pipelines->cache, NULL);
 }

@@ -103,6 +103,7 @@ void qvk__vulkan_memory_deinit(qvk__vulkan *gpu);
 qvk_status qvk__vulkan_buffer_create(qvk__gpu *gpu, qvk__gpu_memory memory, uint64_t bytes,
                                      qvk__gpu_buffer *out, qvk_error *err);
 void qvk__vulkan_buffer_destroy(qvk__gpu *gpu, qvk__gpu_buffer *buffer);
+void qvk__vulkan_memory_budget(qvk__gpu *gpu, uint64_t *available, uint64_t *total);
 
 /* ---- gpu_submit.c -------------------------------------------------------------------------------------- */
 

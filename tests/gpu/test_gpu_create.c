@@ -187,6 +187,22 @@ static void uncached_memory_is_not_mapped(void **state)
     gpu_close(&gpu);
 }
 
+static void the_budget_shrinks_by_what_is_allocated(void **state)
+{
+    (void)state;
+    uint64_t before, after, total;
+    vulkan_proxy_reset();
+    qvk__gpu *gpu = gpu_open(NULL);
+    qvk__gpu_memory_budget(gpu, &before, &total);
+    assert_true(before > 0 && before <= total);
+    assert_int_equal(total, qvk__gpu_caps_of(gpu)->device_memory);
+    qvk__gpu_buffer buffer = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, 64 << 20);
+    qvk__gpu_memory_budget(gpu, &after, &total);
+    assert_true(after <= before - (64 << 20) || qvk__vulkan_of(gpu)->info.has_budget);
+    qvk__gpu_buffer_destroy(gpu, &buffer);
+    gpu_close(&gpu);
+}
+
 /* ---- several, and other people's ----------------------------------------------------------------------- */
 
 static void several_gpus_live_side_by_side(void **state)
@@ -309,6 +325,7 @@ int main(void)
         cmocka_unit_test(disabled_features_are_gone),
         cmocka_unit_test(a_bare_device_has_no_flags),
         cmocka_unit_test(uncached_memory_is_not_mapped),
+        cmocka_unit_test(the_budget_shrinks_by_what_is_allocated),
         cmocka_unit_test(several_gpus_live_side_by_side),
         cmocka_unit_test(a_callers_device_is_used_and_left_alone),
         cmocka_unit_test(validation_messages_are_counted),
