@@ -9,6 +9,7 @@
 #define QVK_QVK_H
 
 #include "qvk/context.h"
+#include "qvk/delegate.h"
 #include "qvk/inspect.h"
 #include "qvk/lower.h"
 #include "qvk/module.h"

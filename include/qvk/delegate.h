@@ -1,0 +1,53 @@
+/*
+ * Delegates: a Vulkan blob alone, without a .pte around it. For runtimes that read programs themselves and
+ * hand their "VulkanBackend" parts to qvk (ExecuTorch). Everything else uses module.h.
+ *
+ * Threads: as for modules; two threads in one delegate at once: the second gets QVK_BUSY.
+ */
+#ifndef QVK_DELEGATE_H
+#define QVK_DELEGATE_H
+
+#include "qvk/module.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct qvk_delegate qvk_delegate;
+
+/* Bytes of a named constant; false when there is none. They stay valid while the delegate lives. */
+typedef bool (*qvk_find_data_fn)(void *user, const char *key, const void **data, size_t *bytes);
+
+/* Zero means default. */
+typedef struct qvk_delegate_params {
+    qvk_find_data_fn find; /* NULL: the blob holds all its constants */
+    void *find_user;
+    bool verify; /* as in qvk_module_params */
+} qvk_delegate_params;
+
+/*
+ * Reads and verifies the blob (VH00 header and VK00 flatbuffer), uploads weights, prepares every kernel. The
+ * blob's bytes stay borrowed while the delegate lives. params may be NULL. Errors as for qvk_module_load.
+ */
+QVK_API qvk_status qvk_delegate_create(qvk_context *context, const void *blob, size_t bytes,
+                                       const qvk_delegate_params *params, qvk_delegate **out, qvk_error *err);
+QVK_API void qvk_delegate_destroy(qvk_delegate **delegate);
+
+QVK_API int32_t qvk_delegate_input_count(const qvk_delegate *delegate);
+QVK_API int32_t qvk_delegate_output_count(const qvk_delegate *delegate);
+
+/*
+ * Inputs and outputs in the blob's order. Tensors may have any size up to their bound; int64 and float64
+ * tensors are taken where the blob holds int32 and float32, and given back as the caller's dtype when
+ * outputs[i].tensor.dtype is preset to it (NONE: the blob's own). Output data belongs to the delegate until
+ * its next run. With fewer outputs than the blob has, the leading surplus (mutated buffers) is left out.
+ * Buffers the graph mutates keep their state between runs. Errors as for qvk_module_forward.
+ */
+QVK_API qvk_status qvk_delegate_run(qvk_delegate *delegate, const qvk_value *inputs, int32_t n_inputs,
+                                    qvk_value *outputs, int32_t n_outputs, qvk_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,161 @@
+/* Delegates on their own: a blob, its named data, and an engine that runs it. */
+#include "api/api_internal.h"
+#include "qvk/delegate.h"
+#include "runtime/staging.h"
+
+struct qvk_delegate {
+    qvk_context *context;
+    qvk__graph graph;
+    qvk__engine *engine;
+    atomic_flag busy;
+    qvk_value *results; /* one for each output of the graph */
+    void **converted;   /* per output: memory of the caller's dtype, NULL until it is needed */
+};
+
+static void forward_log(void *user, int level, const char *message)
+{
+    qvk__context_log(user, (qvk_log_level)level, message);
+}
+
+/* The public callback behind the reader's. */
+typedef struct finder {
+    qvk_find_data_fn find;
+    void *user;
+} finder;
+
+static bool find_named(void *user, const char *key, const uint8_t **data, uint64_t *bytes)
+{
+    const finder *f = user;
+    const void *found;
+    size_t size;
+
+    if (!f->find || !f->find(f->user, key, &found, &size))
+        return false;
+    *data = found;
+    *bytes = size;
+    return true;
+}
+
+static qvk_status open_engine(qvk_context *context, const qvk_delegate_params *params, qvk_delegate *delegate,
+                              qvk_error *err)
+{
+    const qvk__session_params session = {
+        .verify = params && params->verify,
+        .tuning = context->tuning,
+        .log = forward_log,
+        .log_user = context,
+    };
+    const size_t n = delegate->graph.outputs.count;
+    qvk_error cache_error;
+
+    delegate->results = qvk__alloc_zeroed(n, sizeof *delegate->results);
+    delegate->converted = qvk__alloc_zeroed(n, sizeof *delegate->converted);
+    QVK__CHECK(delegate->results && delegate->converted, err, QVK_OUT_OF_MEMORY, "out of memory");
+    QVK__TRY(qvk__engine_create(context->gpu, &delegate->graph, &session, &delegate->engine, err));
+    if (context->gpu && qvk__gpu_cache_save(context->gpu, &cache_error) != QVK_OK)
+        qvk__context_log(context, QVK_LOG_WARNING, cache_error.message);
+    return QVK_OK;
+}
+
+qvk_status qvk_delegate_create(qvk_context *context, const void *blob, size_t bytes,
+                               const qvk_delegate_params *params, qvk_delegate **out, qvk_error *err)
+{
+    finder f = {params ? params->find : NULL, params ? params->find_user : NULL};
+    const qvk__data_source source = {find_named, &f};
+    qvk_delegate *delegate;
+    qvk_status status;
+
+    QVK__CHECK(context && blob && out, err, QVK_INVALID_ARGUMENT, "context, blob and out must not be NULL");
+    delegate = qvk__alloc_zeroed(1, sizeof *delegate);
+    QVK__CHECK(delegate, err, QVK_OUT_OF_MEMORY, "out of memory");
+    atomic_flag_clear(&delegate->busy);
+    qvk__context_retain(context);
+    delegate->context = context;
+    status = qvk__blob_read(blob, bytes, &source, &delegate->graph, err);
+    if (status == QVK_OK)
+        status = open_engine(context, params, delegate, err);
+    if (status != QVK_OK) {
+        qvk_delegate_destroy(&delegate);
+        return status;
+    }
+    *out = delegate;
+    return QVK_OK;
+}
+
+void qvk_delegate_destroy(qvk_delegate **delegate)
+{
+    qvk_delegate *it;
+
+    if (!delegate || !*delegate)
+        return;
+    it = *delegate;
+    qvk__engine_destroy(&it->engine);
+    for (size_t i = 0; it->converted && i < it->graph.outputs.count; i++)
+        free(it->converted[i]);
+    free(it->converted);
+    free(it->results);
+    qvk__graph_finish(&it->graph);
+    qvk__context_release(it->context);
+    free(it);
+    *delegate = NULL;
+}
+
+int32_t qvk_delegate_input_count(const qvk_delegate *delegate)
+{
+    return delegate ? (int32_t)delegate->graph.inputs.count : 0;
+}
+
+int32_t qvk_delegate_output_count(const qvk_delegate *delegate)
+{
+    return delegate ? (int32_t)delegate->graph.outputs.count : 0;
+}
+
+/* Gives result `index` to the caller in the dtype it asked for. */
+static qvk_status hand_out(qvk_delegate *delegate, size_t index, qvk_value *out, qvk_error *err)
+{
+    const qvk_value *result = &delegate->results[index];
+    const qvk_dtype wanted = out->tensor.dtype;
+    const int64_t numel = qvk_tensor_numel(&result->tensor);
+    void *memory;
+
+    *out = *result;
+    if (result->kind != QVK_VALUE_TENSOR || wanted == QVK_DTYPE_NONE || wanted == result->tensor.dtype)
+        return QVK_OK;
+    memory = realloc(delegate->converted[index], (size_t)QVK__MAX(numel, 1) * qvk_dtype_bytes(wanted));
+    QVK__CHECK(memory, err, QVK_OUT_OF_MEMORY, "output %zu: out of memory", index);
+    delegate->converted[index] = memory;
+    out->tensor.dtype = wanted;
+    out->tensor.data = memory;
+    return qvk__stage_copy(result->tensor.data, result->tensor.dtype, memory, wanted, (uint64_t)numel, true,
+                           "output", err);
+}
+
+static qvk_status run(qvk_delegate *delegate, const qvk_value *inputs, int32_t n_inputs, qvk_value *outputs,
+                      int32_t n_outputs, qvk_error *err)
+{
+    const size_t n = delegate->graph.outputs.count, surplus = n - (size_t)n_outputs;
+
+    QVK__TRY(
+        qvk__engine_run(delegate->engine, inputs, (uint32_t)n_inputs, delegate->results, (uint32_t)n, err));
+    for (size_t i = surplus; i < n; i++)
+        QVK__TRY(hand_out(delegate, i, &outputs[i - surplus], err));
+    return QVK_OK;
+}
+
+qvk_status qvk_delegate_run(qvk_delegate *delegate, const qvk_value *inputs, int32_t n_inputs,
+                            qvk_value *outputs, int32_t n_outputs, qvk_error *err)
+{
+    qvk_status status;
+
+    QVK__CHECK(delegate && (inputs || n_inputs == 0) && (outputs || n_outputs == 0), err,
+               QVK_INVALID_ARGUMENT, "delegate, inputs and outputs must not be NULL");
+    QVK__CHECK(n_inputs >= 0 && (size_t)n_inputs == delegate->graph.inputs.count, err, QVK_INPUT_MISMATCH,
+               "%d inputs given, the delegate has %zu", n_inputs, delegate->graph.inputs.count);
+    QVK__CHECK(n_outputs >= 0 && (size_t)n_outputs <= delegate->graph.outputs.count, err, QVK_INPUT_MISMATCH,
+               "room for %d outputs, the delegate has %zu", n_outputs, delegate->graph.outputs.count);
+    QVK__CHECK(!atomic_flag_test_and_set(&delegate->busy), err, QVK_BUSY,
+               "the delegate runs on another thread");
+    status = run(delegate, inputs, n_inputs, outputs, n_outputs, err);
+    atomic_flag_clear(&delegate->busy);
+    return status;
+}
