@@ -59,7 +59,7 @@ static int32_t intern(qvk__exported *program, const qvk__expression *wanted)
     if (length < (int)sizeof key && qvk__map_get(&program->expression_index, key, &found))
         return (int32_t)found;
     if (program->expressions.count >= MAX_EXPRESSIONS || made.depth > MAX_DEPTH)
-        return -1;
+        return -2;
     if (made.symbol && !(made.symbol = qvk__arena_strdup(arena, made.symbol)))
         return -1;
     if (!QVK__VEC_PUSH(&program->expressions, made))

@@ -15,8 +15,10 @@ typedef struct parser {
     const char *at;
     int nesting;
     bool opaque;        /* well formed, but with parts qvk does not compute */
-    const char *broken; /* first syntax error, NULL: none */
+    const char *broken; /* first error, NULL: none */
 } parser;
+
+static const char no_memory[] = "out of memory", too_many[] = "too many terms";
 
 static int32_t parse_sum(parser *p);
 
@@ -42,25 +44,32 @@ static int32_t give_up(parser *p, const char *why)
     return -1;
 }
 
+/* An expression just made, or the reason why it could not be. */
+static int32_t check(parser *p, int32_t made)
+{
+    return made >= 0 ? made : give_up(p, made == -1 ? no_memory : too_many);
+}
+
+static int32_t number(parser *p, int64_t value)
+{
+    return check(p, qvk__expression_constant(p->program, value));
+}
+
 /* Parts nobody computes are read for their syntax only. */
 static int32_t unknown(parser *p)
 {
     p->opaque = true;
-    return qvk__expression_constant(p->program, 0);
+    return number(p, 0);
 }
 
 static int32_t combine(parser *p, qvk__expression_kind kind, int32_t a, int32_t b)
 {
-    int32_t made;
-    if (p->broken)
-        return -1;
-    made = qvk__expression_add(p->program, kind, a, b);
-    return made >= 0 ? made : give_up(p, "too many terms");
+    return p->broken ? -1 : check(p, qvk__expression_add(p->program, kind, a, b));
 }
 
 static int32_t negate(parser *p, int32_t a)
 {
-    return combine(p, QVK__EXPRESSION_MUL, qvk__expression_constant(p->program, -1), a);
+    return combine(p, QVK__EXPRESSION_MUL, number(p, -1), a);
 }
 
 static int32_t parse_number(parser *p)
@@ -78,7 +87,7 @@ static int32_t parse_number(parser *p)
         p->at = end;
         return unknown(p);
     }
-    return qvk__expression_constant(p->program, value);
+    return number(p, value);
 }
 
 static bool parse_name(parser *p, char name[MAX_NAME])
@@ -125,11 +134,13 @@ static int32_t parse_symbol(parser *p, const char *start)
     p->at += strcspn(p->at, "()");
     if (!take(p, ")"))
         return give_up(p, "Symbol is not closed");
-    made = qvk__expression_symbol(p->program, name);
-    if (made >= 0 && !p->program->expressions.data[made].text)
-        p->program->expressions.data[made].text =
-            qvk__arena_strndup(&p->program->graph.arena, start, (size_t)(p->at - start));
-    return made >= 0 ? made : give_up(p, "out of memory");
+    made = check(p, qvk__expression_symbol(p->program, name));
+    if (made >= 0 && !p->program->expressions.data[made].text) {
+        const char *text = qvk__arena_strndup(&p->program->graph.arena, start, (size_t)(p->at - start));
+        p->program->expressions.data[made].text = text;
+        return text ? made : give_up(p, no_memory);
+    }
+    return made;
 }
 
 typedef struct function {
@@ -211,13 +222,13 @@ static int32_t parse_atom(parser *p)
     if (take(p, "("))
         return parse_call(p, name, start);
     if (strcmp(name, "int_oo") == 0 || strcmp(name, "oo") == 0)
-        return qvk__expression_constant(p->program, INT64_MAX);
+        return number(p, INT64_MAX);
     if (p->at[0] == '=' && p->at[1] != '=') { /* precision=53 */
         p->at++;
         parse_sum(p);
         return unknown(p);
     }
-    return qvk__expression_symbol(p->program, name);
+    return check(p, qvk__expression_symbol(p->program, name));
 }
 
 static int32_t parse_power(parser *p)
@@ -312,6 +323,7 @@ qvk_status qvk__expression_parse(qvk__exported *program, const char *text, int64
     skip_spaces(&p);
     if (!p.broken && *p.at)
         give_up(&p, "trailing text");
+    QVK__CHECK(p.broken != no_memory, err, QVK_OUT_OF_MEMORY, "out of memory");
     QVK__CHECK(!p.broken, err, QVK_BAD_FORMAT, "size expression \"%.80s\", character %zu: %s", text,
                (size_t)(p.at - text), p.broken);
     if (p.opaque)

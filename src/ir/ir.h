@@ -137,7 +137,8 @@ void qvk__exported_print_json(const qvk__exported *program, bool graph, qvk__str
  */
 qvk_status qvk__expression_parse(qvk__exported *program, const char *text, int64_t hint, int32_t *out,
                                  qvk_error *err);
-/* Interns an expression; constants are folded. -1 when memory runs out or it would nest too deep. */
+/* Interns an expression; constants are folded. -1 when memory runs out, -2 when it would nest too deep or
+ * there are too many. */
 int32_t qvk__expression_add(qvk__exported *program, qvk__expression_kind kind, int32_t a, int32_t b);
 int32_t qvk__expression_constant(qvk__exported *program, int64_t value);
 int32_t qvk__expression_symbol(qvk__exported *program, const char *name);

@@ -61,7 +61,8 @@ qvk_status qvk__json_context(const qvk__json *at, qvk_error *err, qvk_status sta
     qvk__string path = {0};
 
     add_path(at, &path);
-    qvk__error_context(err, status, "%s", path.data ? path.data : "");
+    if (path.data)
+        qvk__error_context(err, status, "%s", path.data);
     free(path.data);
     return status;
 }

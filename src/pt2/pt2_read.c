@@ -210,25 +210,52 @@ static qvk_status name_file(const char *path, qvk_status status, qvk_error *err)
     return status;
 }
 
-qvk_status qvk__pt2_read(const char *path, qvk__exported *out, qvk_error *err)
+/* Into an initialised program. */
+static qvk_status read_program(const uint8_t *data, uint64_t bytes, const char *name, qvk__exported *program,
+                               qvk_error *err)
+{
+    qvk__pt2_reader reader = {.program = program, .source = name};
+    qvk_status status;
+
+    program->source = qvk__arena_strdup(&program->graph.arena, name);
+    QVK__CHECK_GO(program->source, err, QVK_OUT_OF_MEMORY, "out of memory");
+    QVK__TRY_GO(qvk__zip_open(data, bytes, name, &program->graph.arena, &reader.zip, err));
+    QVK__TRY_GO(read_archive(&reader, err));
+    QVK__TRY_GO(drop_idle_symbols(&program->graph, err));
+    QVK__TRY_GO(qvk__exported_verify(program, err));
+done:
+    close_reader(&reader);
+    return name_file(name, status, err);
+}
+
+qvk_status qvk__pt2_read_bytes(const uint8_t *data, uint64_t bytes, const char *name, qvk__exported *out,
+                               qvk_error *err)
 {
     qvk__exported program;
-    qvk__pt2_reader reader = {.program = &program, .source = path};
     qvk_status status;
 
     qvk__exported_init(&program);
-    QVK__TRY_GO(qvk__file_map(path, &program.file, err));
-    program.source = qvk__arena_strdup(&program.graph.arena, path);
-    QVK__CHECK_GO(program.source, err, QVK_OUT_OF_MEMORY, "out of memory");
-    QVK__TRY_GO(
-        qvk__zip_open(program.file.data, program.file.bytes, path, &program.graph.arena, &reader.zip, err));
-    QVK__TRY_GO(read_archive(&reader, err));
-    QVK__TRY_GO(drop_idle_symbols(&program.graph, err));
-    QVK__TRY_GO(qvk__exported_verify(&program, err));
-    *out = program;
-done:
-    close_reader(&reader);
-    if (status != QVK_OK)
+    status = read_program(data, bytes, name, &program, err);
+    if (status == QVK_OK)
+        *out = program;
+    else
         qvk__exported_finish(&program);
-    return name_file(path, status, err);
+    return status;
+}
+
+qvk_status qvk__pt2_read(const char *path, qvk__exported *out, qvk_error *err)
+{
+    qvk__file file;
+    qvk__exported program;
+    qvk_status status;
+
+    QVK__TRY(qvk__file_map(path, &file, err));
+    qvk__exported_init(&program);
+    program.file = file;
+    status = read_program(file.data, file.bytes, path, &program, err);
+    if (status == QVK_OK)
+        *out = program;
+    else
+        qvk__exported_finish(&program);
+    return status;
 }
