@@ -46,6 +46,24 @@ int cli_load_inputs(const cli_options *options, const qvk_module *module, const 
 int cli_random_inputs(const qvk_module *module, const char *method, uint64_t seed, cli_inputs *out);
 void cli_free_inputs(cli_inputs *inputs);
 
+/* ---- report.c ------------------------------------------------------------------------------------------- */
+
+typedef struct cli_report {
+    const cli_options *options;
+    const qvk_value *outputs;
+    int32_t n_outputs;
+    qvk_device_info device;
+    double allowed;   /* share of the largest expected value */
+    double max_error; /* over the outputs that --expect names; -1: none */
+    double share;     /* the same as a share of the largest expected value of its output */
+    bool too_far;
+} cli_report;
+
+/* Compares with the files of --expect; CLI_OK or an exit status when they cannot be compared at all. */
+int cli_compare_outputs(cli_report *report);
+/* A line per output, or one JSON document. */
+void cli_print_report(const cli_report *report);
+
 /* ---- values.c ------------------------------------------------------------------------------------------- */
 
 double cli_element(const qvk_tensor *tensor, int64_t index);

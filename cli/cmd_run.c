@@ -6,75 +6,11 @@
 #include <sys/stat.h>
 
 #include "cli.h"
-#include "json_writer.h"
 #include "qvk/npy.h"
 
 enum { MAX_PATH = 4096 };
 
-/* ---- results -------------------------------------------------------------------------------------------- */
-
-static void print_output(int32_t index, const qvk_value *value)
-{
-    cli_summary summary;
-
-    switch (value->kind) {
-    case QVK_VALUE_TENSOR:
-        summary = cli_summarise(&value->tensor);
-        printf("out_%d: %s min %.6g max %.6g mean %.6g", index, cli_describe(&value->tensor).text,
-               summary.min, summary.max, summary.mean);
-        if (summary.not_finite)
-            printf(", %lld not finite", (long long)summary.not_finite);
-        printf("\n");
-        break;
-    case QVK_VALUE_INT: printf("out_%d: int %lld\n", index, (long long)value->i); break;
-    case QVK_VALUE_BOOL: printf("out_%d: bool %s\n", index, value->i ? "true" : "false"); break;
-    case QVK_VALUE_FLOAT: printf("out_%d: float %.9g\n", index, value->f); break;
-    case QVK_VALUE_NONE: printf("out_%d: none\n", index); break;
-    }
-}
-
-static void json_output(json *out, const qvk_value *value)
-{
-    cli_summary summary;
-
-    json_open(out, NULL, '{');
-    switch (value->kind) {
-    case QVK_VALUE_TENSOR:
-        summary = cli_summarise(&value->tensor);
-        json_text(out, "dtype", qvk_dtype_name(value->tensor.dtype));
-        json_open(out, "shape", '[');
-        for (int d = 0; d < value->tensor.rank; d++)
-            json_int(out, NULL, value->tensor.sizes[d]);
-        json_close(out, ']');
-        json_number(out, "min", summary.min);
-        json_number(out, "max", summary.max);
-        json_number(out, "mean", summary.mean);
-        json_int(out, "not_finite", summary.not_finite);
-        break;
-    case QVK_VALUE_INT: json_int(out, "int", value->i); break;
-    case QVK_VALUE_BOOL: json_bool(out, "bool", value->i != 0); break;
-    case QVK_VALUE_FLOAT: json_number(out, "float", value->f); break;
-    case QVK_VALUE_NONE: break;
-    }
-    json_close(out, '}');
-}
-
-static void print_json(const qvk_context *context, bool verified, const qvk_value *outputs, int32_t n)
-{
-    json out = {.out = stdout};
-    qvk_device_info device = {0};
-
-    qvk_context_device(context, &device);
-    json_open(&out, NULL, '{');
-    json_text(&out, "device", device.name);
-    json_bool(&out, "verified", verified);
-    json_open(&out, "outputs", '[');
-    for (int32_t i = 0; i < n; i++)
-        json_output(&out, &outputs[i]);
-    json_close(&out, ']');
-    json_close(&out, '}');
-    json_end(&out);
-}
+/* ---- files ---------------------------------------------------------------------------------------------- */
 
 /* Numbers become arrays without dimensions; None writes nothing. */
 static int write_output(const char *dir, int32_t index, const qvk_value *value)
@@ -117,20 +53,16 @@ static int write_outputs(const char *dir, const qvk_value *outputs, int32_t n)
 static int report(const cli_options *options, const qvk_context *context, const qvk_value *outputs, int32_t n)
 {
     const char *dir = cli_text(options, CLI_OPTION_OUTPUT);
-    const bool verified = cli_has(options, CLI_OPTION_VERIFY);
+    cli_report report = {.options = options, .outputs = outputs, .n_outputs = n};
     int status = dir ? write_outputs(dir, outputs, n) : CLI_OK;
 
+    qvk_context_device(context, &report.device);
+    if (status == CLI_OK)
+        status = cli_compare_outputs(&report);
     if (status != CLI_OK)
         return status;
-    if (cli_has(options, CLI_OPTION_JSON)) {
-        print_json(context, verified, outputs, n);
-        return CLI_OK;
-    }
-    for (int32_t i = 0; i < n; i++)
-        print_output(i, &outputs[i]);
-    if (verified)
-        printf("verified: every operator agrees with the reference\n");
-    return CLI_OK;
+    cli_print_report(&report);
+    return report.too_far ? cli_complain("an output is farther from what was expected than allowed") : CLI_OK;
 }
 
 static int call(const cli_options *options, const qvk_context *context, qvk_module *module,
