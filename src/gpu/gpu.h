@@ -39,7 +39,9 @@ enum {
 #define QVK__CAP_ENUM(name, bit, text, option) QVK__CAP_##name = 1u << bit,
     QVK__CAP_LIST(QVK__CAP_ENUM)
 #undef QVK__CAP_ENUM
-        QVK__CAP_COOPMAT = 1u << 9 | 1u << 10
+        QVK__CAP_COOPMAT = QVK__CAP_COOPMAT_F16 | QVK__CAP_COOPMAT_I8,
+    /* Properties of a device, not features of it: nothing has to be enabled for them. */
+    QVK__CAP_PROPERTIES = QVK__CAP_SUBGROUP_ARITHMETIC | QVK__CAP_SUBGROUP_SHUFFLE
 };
 
 typedef enum qvk__gpu_type { /* in order of preference */

@@ -60,8 +60,7 @@ static qvk_status create_own(qvk__vulkan *gpu, const qvk__gpu_params *params, qv
 static qvk_status adopt(qvk__vulkan *gpu, const qvk__gpu_params *params, qvk_error *err)
 {
     bool usable;
-    /* A property, not a feature: nothing had to be enabled for it. */
-    uint32_t enabled = params->vk_enabled | QVK__CAP_SUBGROUP_ARITHMETIC;
+    uint32_t enabled = params->vk_enabled | QVK__CAP_PROPERTIES;
     QVK__CHECK(params->vk_physical_device && params->vk_device && params->vk_queue &&
                    params->vk_get_instance_proc_addr,
                err, QVK_INVALID_ARGUMENT,
