@@ -19,6 +19,10 @@ typedef struct vulkan_recording {
     size_t pool; /* in use; those before it are full */
     uint32_t sets_left, storage_left;
     VkPipeline bound;
+    /* A barrier is put down when the first command after it is known, and then only for that command's
+     * stages: a chain of kernels never waits for copies or for the reading of group counts. */
+    VkPipelineStageFlags owed;    /* stages whose next command needs a barrier first */
+    VkPipelineStageFlags writing; /* stages that have worked in this recording */
 } vulkan_recording;
 
 static vulkan_recording *recording_of(qvk__gpu_recording *base)
@@ -148,6 +152,18 @@ static void write_set(qvk__vulkan *gpu, VkDescriptorSet set, const qvk__gpu_disp
     gpu->vk.vkUpdateDescriptorSets(gpu->device, n, writes, 0, NULL);
 }
 
+/* ---- barriers ------------------------------------------------------------------------------------------- */
+
+/* Call before a command that works in `stages` is recorded. */
+static void pay_barrier(qvk__vulkan *gpu, vulkan_recording *recording, VkPipelineStageFlags stages)
+{
+    VkPipelineStageFlags due = recording->owed & stages;
+    if (due)
+        qvk__vulkan_barrier(gpu, recording->commands.buffer, recording->writing, due);
+    recording->owed &= ~due;
+    recording->writing |= stages & QVK__STAGES_WRITING;
+}
+
 /* ---- recording ----------------------------------------------------------------------------------------- */
 
 qvk_status qvk__vulkan_record_begin(qvk__gpu_recording *base, qvk_error *err)
@@ -159,6 +175,7 @@ qvk_status qvk__vulkan_record_begin(qvk__gpu_recording *base, qvk_error *err)
                          gpu->vk.vkResetDescriptorPool(gpu->device, recording->pools.data[i].handle, 0)));
     enter_pool(recording, 0);
     recording->bound = VK_NULL_HANDLE;
+    recording->owed = recording->writing = 0;
     QVK__TRY(qvk__vulkan_commands_begin(gpu, &recording->commands, false, err));
     if (recording->queries)
         gpu->vk.vkCmdResetQueryPool(recording->commands.buffer, recording->queries, 0, base->n_timestamps);
@@ -175,6 +192,9 @@ qvk_status qvk__vulkan_record_dispatch(qvk__gpu_recording *base, const qvk__gpu_
     VkDescriptorSet set;
     QVK__TRY(take_set(gpu, recording, pipeline, &set, err));
     write_set(gpu, set, dispatch);
+    pay_barrier(gpu, recording,
+                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT |
+                    (dispatch->indirect ? VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT : 0));
     if (recording->bound != pipeline->handle) {
         gpu->vk.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
         recording->bound = pipeline->handle;
@@ -191,22 +211,28 @@ qvk_status qvk__vulkan_record_dispatch(qvk__gpu_recording *base, const qvk__gpu_
 
 void qvk__vulkan_record_barrier(qvk__gpu_recording *base)
 {
-    qvk__vulkan_barrier(qvk__vulkan_of(base->gpu), recording_of(base)->commands.buffer);
+    vulkan_recording *recording = recording_of(base);
+    if (recording->writing) /* before the first command, record_begin has seen to it */
+        recording->owed = QVK__STAGES_ALL;
 }
 
 void qvk__vulkan_record_copy(qvk__gpu_recording *base, const qvk__gpu_range *from, const qvk__gpu_range *to)
 {
+    qvk__vulkan *gpu = qvk__vulkan_of(base->gpu);
+    vulkan_recording *recording = recording_of(base);
     VkBufferCopy region = {from->offset, to->offset, from->bytes};
-    qvk__vulkan_of(base->gpu)->vk.vkCmdCopyBuffer(recording_of(base)->commands.buffer,
-                                                  (VkBuffer)from->buffer->handle,
-                                                  (VkBuffer)to->buffer->handle, 1, &region);
+    pay_barrier(gpu, recording, VK_PIPELINE_STAGE_TRANSFER_BIT);
+    gpu->vk.vkCmdCopyBuffer(recording->commands.buffer, (VkBuffer)from->buffer->handle,
+                            (VkBuffer)to->buffer->handle, 1, &region);
 }
 
 void qvk__vulkan_record_fill(qvk__gpu_recording *base, const qvk__gpu_range *range, uint32_t word)
 {
-    qvk__vulkan_of(base->gpu)->vk.vkCmdFillBuffer(recording_of(base)->commands.buffer,
-                                                  (VkBuffer)range->buffer->handle, range->offset,
-                                                  range->bytes, word);
+    qvk__vulkan *gpu = qvk__vulkan_of(base->gpu);
+    vulkan_recording *recording = recording_of(base);
+    pay_barrier(gpu, recording, VK_PIPELINE_STAGE_TRANSFER_BIT);
+    gpu->vk.vkCmdFillBuffer(recording->commands.buffer, (VkBuffer)range->buffer->handle, range->offset,
+                            range->bytes, word);
 }
 
 void qvk__vulkan_record_timestamp(qvk__gpu_recording *base, uint32_t index)

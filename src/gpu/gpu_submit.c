@@ -62,27 +62,26 @@ void qvk__vulkan_commands_destroy(qvk__vulkan *gpu, qvk__vulkan_commands *comman
 
 /* ---- recording ----------------------------------------------------------------------------------------- */
 
-static void memory_barrier(qvk__vulkan *gpu, VkCommandBuffer commands, VkPipelineStageFlags to,
-                           VkAccessFlags readers)
+void qvk__vulkan_barrier(qvk__vulkan *gpu, VkCommandBuffer commands, VkPipelineStageFlags from,
+                         VkPipelineStageFlags to)
 {
-    VkMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-        .dstAccessMask = readers,
+    static const struct {
+        VkPipelineStageFlags stage;
+        VkAccessFlags writes, all;
+    } accesses[] = {
+        {VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+         VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_UNIFORM_READ_BIT},
+        {VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+         VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT},
+        {VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT, 0, VK_ACCESS_INDIRECT_COMMAND_READ_BIT},
+        {VK_PIPELINE_STAGE_HOST_BIT, 0, VK_ACCESS_HOST_READ_BIT},
     };
-    gpu->vk.vkCmdPipelineBarrier(commands,
-                                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, to, 0,
-                                 1, &barrier, 0, NULL, 0, NULL);
-}
-
-void qvk__vulkan_barrier(qvk__vulkan *gpu, VkCommandBuffer commands)
-{
-    memory_barrier(gpu, commands,
-                   VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT |
-                       VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT,
-                   VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_UNIFORM_READ_BIT |
-                       VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT |
-                       VK_ACCESS_INDIRECT_COMMAND_READ_BIT);
+    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+    for (size_t i = 0; i < QVK__COUNT(accesses); i++) {
+        barrier.srcAccessMask |= from & accesses[i].stage ? accesses[i].writes : 0;
+        barrier.dstAccessMask |= to & accesses[i].stage ? accesses[i].all : 0;
+    }
+    gpu->vk.vkCmdPipelineBarrier(commands, from, to, 0, 1, &barrier, 0, NULL, 0, NULL);
 }
 
 qvk_status qvk__vulkan_commands_begin(qvk__vulkan *gpu, qvk__vulkan_commands *commands, bool once,
@@ -94,13 +93,13 @@ qvk_status qvk__vulkan_commands_begin(qvk__vulkan *gpu, qvk__vulkan_commands *co
     };
     QVK__TRY(QVK__VK(gpu, err, gpu->vk.vkResetCommandPool(gpu->device, commands->pool, 0)));
     QVK__TRY(QVK__VK(gpu, err, gpu->vk.vkBeginCommandBuffer(commands->buffer, &info)));
-    qvk__vulkan_barrier(gpu, commands->buffer);
+    qvk__vulkan_barrier(gpu, commands->buffer, QVK__STAGES_WRITING, QVK__STAGES_ALL);
     return QVK_OK;
 }
 
 qvk_status qvk__vulkan_commands_end(qvk__vulkan *gpu, qvk__vulkan_commands *commands, qvk_error *err)
 {
-    memory_barrier(gpu, commands->buffer, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    qvk__vulkan_barrier(gpu, commands->buffer, QVK__STAGES_WRITING, VK_PIPELINE_STAGE_HOST_BIT);
     return QVK__VK(gpu, err, gpu->vk.vkEndCommandBuffer(commands->buffer));
 }
 

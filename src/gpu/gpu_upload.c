@@ -52,7 +52,8 @@ static qvk_status send_half(qvk__vulkan *gpu, qvk_error *err)
     for (size_t i = 0; i < n; i++) {
         const qvk__ring_copy *copy = &ring->halves[current].copies.data[i];
         if (i > 0) /* the same place may be written twice */
-            qvk__vulkan_barrier(gpu, commands->buffer);
+            qvk__vulkan_barrier(gpu, commands->buffer, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                                VK_PIPELINE_STAGE_TRANSFER_BIT);
         gpu->vk.vkCmdCopyBuffer(commands->buffer, (VkBuffer)ring->buffer.handle, copy->dst, 1, &copy->region);
     }
     QVK__TRY(qvk__vulkan_commands_end(gpu, commands, err));

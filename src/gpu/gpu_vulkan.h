@@ -128,8 +128,16 @@ qvk_status qvk__vulkan_commands_begin(qvk__vulkan *gpu, qvk__vulkan_commands *co
 qvk_status qvk__vulkan_commands_end(qvk__vulkan *gpu, qvk__vulkan_commands *commands, qvk_error *err);
 qvk_status qvk__vulkan_commands_submit(qvk__vulkan *gpu, qvk__vulkan_commands *commands, qvk_error *err);
 qvk_status qvk__vulkan_commands_wait(qvk__vulkan *gpu, qvk__vulkan_commands *commands, qvk_error *err);
-/* Compute and transfer writes to whatever may follow them on the device. */
-void qvk__vulkan_barrier(qvk__vulkan *gpu, VkCommandBuffer commands);
+
+/* What kernels and copies do, and what may come after them. */
+#define QVK__STAGES_WRITING                                                                                  \
+    ((VkPipelineStageFlags)VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT)
+#define QVK__STAGES_ALL (QVK__STAGES_WRITING | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT)
+
+/* All that the stages of `from` wrote so far, in whatever command, becomes visible to later work of the
+ * stages of `to`, which also waits for their reads. */
+void qvk__vulkan_barrier(qvk__vulkan *gpu, VkCommandBuffer commands, VkPipelineStageFlags from,
+                         VkPipelineStageFlags to);
 
 /* ---- gpu_upload.c -------------------------------------------------------------------------------------- */
 

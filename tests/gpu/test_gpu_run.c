@@ -195,6 +195,74 @@ static void thousands_of_dispatches_fit(void **state)
     gpu_close(&gpu);
 }
 
+/*
+ * Long random chains of kernels, indirect kernels, copies and fills over a few buffers, each step after a
+ * barrier, against the same steps on the host. The validation layer watches for hazards.
+ */
+static void random_chains_are_ordered(void **state)
+{
+    (void)state;
+    enum { BUFFERS = 4, COUNT = 96, STEPS = 120, CHAINS = 4 };
+    uint32_t expected[BUFFERS][COUNT], actual[COUNT];
+    qvk__gpu_buffer buffers[BUFFERS], params[STEPS];
+    qvk__gpu *gpu = open_variant();
+    test_rng rng = test_rng_seed(4);
+    qvk__gpu_recording *recording = gpu_recording(gpu, 0);
+    qvk__gpu_buffer counts = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, 12);
+    for (int i = 0; i < BUFFERS; i++)
+        buffers[i] = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, COUNT * 4);
+    for (int chain = 0; chain < CHAINS; chain++) {
+        assert_ok(qvk__gpu_record_begin(recording, &test_err));
+        for (int i = 0; i < BUFFERS; i++) {
+            qvk__gpu_record_fill(recording, gpu_whole(&buffers[i]), 0);
+            memset(expected[i], 0, sizeof expected[i]);
+        }
+        for (int step = 0; step < STEPS; step++) {
+            int kind = (int)test_rng_range(&rng, 0, 3);
+            int a = (int)test_rng_range(&rng, 0, BUFFERS - 1);
+            int b = (a + (int)test_rng_range(&rng, 1, BUFFERS - 1)) % BUFFERS;
+            uint32_t first = (uint32_t)test_rng_range(&rng, 0, COUNT - 8),
+                     word = (uint32_t)test_rng_next(&rng);
+            qvk__gpu_range whole = gpu_whole(&buffers[a]);
+            params[step] = gpu_fill_params(gpu, first, 8, word);
+            qvk__gpu_dispatch dispatch = gpu_fill_dispatch(gpu, &params[step], &buffers[a], 8);
+            qvk__gpu_record_barrier(recording);
+            switch (kind) {
+            case 0: assert_ok(qvk__gpu_record_dispatch(recording, &dispatch, &test_err)); break;
+            case 1:
+                qvk__gpu_record_fill(recording, gpu_whole(&counts), 1);
+                qvk__gpu_record_barrier(recording);
+                dispatch.indirect = &counts;
+                assert_ok(qvk__gpu_record_dispatch(recording, &dispatch, &test_err));
+                break;
+            case 2:
+                qvk__gpu_record_copy(recording, whole, gpu_whole(&buffers[b]));
+                memcpy(expected[b], expected[a], sizeof expected[a]);
+                break;
+            case 3:
+                whole.offset = 4 * (uint64_t)first;
+                whole.bytes = 32;
+                qvk__gpu_record_fill(recording, whole, word);
+                break;
+            }
+            for (uint32_t i = 0; i < 8 && kind != 2; i++)
+                expected[a][first + i] = word;
+        }
+        gpu_run(gpu, recording);
+        for (int i = 0; i < BUFFERS; i++) {
+            assert_ok(qvk__gpu_download(gpu, &buffers[i], 0, actual, sizeof actual, &test_err));
+            assert_memory_equal(actual, expected[i], sizeof actual);
+        }
+        for (int step = 0; step < STEPS; step++)
+            qvk__gpu_buffer_destroy(gpu, &params[step]);
+    }
+    qvk__gpu_recording_destroy(gpu, &recording);
+    qvk__gpu_buffer_destroy(gpu, &counts);
+    for (int i = 0; i < BUFFERS; i++)
+        qvk__gpu_buffer_destroy(gpu, &buffers[i]);
+    gpu_close(&gpu);
+}
+
 /* The second recording sees what the first wrote although nobody waited in between. */
 static void recordings_run_in_submit_order(void **state)
 {
@@ -560,6 +628,7 @@ int main(void)
         cmocka_unit_test(a_recording_is_replayed),
         cmocka_unit_test(indirect_counts_are_read_when_it_runs),
         cmocka_unit_test(thousands_of_dispatches_fit),
+        cmocka_unit_test(random_chains_are_ordered),
         cmocka_unit_test(recordings_run_in_submit_order),
         cmocka_unit_test(timestamps_grow),
         cmocka_unit_test(uploads_of_every_size_arrive),
