@@ -173,9 +173,9 @@ static void what_is_not_computed_is_kept_as_text(void **state)
 static void broken_text_is_refused(void **state)
 {
     static const char *const texts[] = {
-        "",        "(",          ")",          "2*",          "*2",         "s0 s1",
-        "Add(" S0, "Add(s0 s1)", "Symbol(s0)", "Symbol('s0'", "Symbol('s0", "Integer(99999999999999999999)",
-        "s0 +",    "'s0",        "Max(",       "s0)",         "!",          "precision=",
+        "",       "(",          ")",          "2*",          "*2",         "s0 s1",
+        "Add(s0", "Add(s0 s1)", "Symbol(s0)", "Symbol('s0'", "Symbol('s0", "Integer(99999999999999999999)",
+        "s0 +",   "'s0",        "Max(",       "s0)",         "!",          "precision=",
     };
     int32_t expression;
     qvk_error err;

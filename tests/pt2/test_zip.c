@@ -9,7 +9,7 @@
 static void put(qvk__string *to, uint64_t value, int bytes)
 {
     for (int i = 0; i < bytes; i++)
-        qvk__string_addf(to, "%c", (int)(value >> (8 * i) & 0xff));
+        qvk__string_addf(to, "%c", i < 8 ? (int)(value >> (8 * i) & 0xff) : 0);
 }
 
 /* An archive "r/a", "r/b/c" with known contents. */
