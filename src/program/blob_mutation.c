@@ -33,7 +33,9 @@ qvk_status qvk__blob_make_persistent(qvk__graph *graph, int32_t id, int32_t prep
         return QVK_OK;
     if (!constant && prepack >= 0) {
         qvk__node *node = &graph->nodes.data[prepack];
-        constant = graph->values.data[node->args[0].u.value].constant;
+        const qvk__value *source = &graph->values.data[node->args[0].u.value];
+        if (source->desc.dtype == value->desc.dtype && qvk__shape_equal(&source->desc, &value->desc))
+            constant = source->constant;
         node->dead = constant != NULL;
     }
     if (!constant)

@@ -168,6 +168,18 @@ static qvk_status check_instruction(const qvk__method *method, const qvk__instru
     return qvk__fail(err, QVK_BAD_FORMAT, "unknown kind");
 }
 
+static qvk_status check_graph(const qvk__graph *graph, qvk_error *err)
+{
+    for (size_t i = 0; i < graph->values.count; i++) {
+        const qvk__value *value = &graph->values.data[i];
+        QVK__CHECK(!value->constant || value->constant->bytes == qvk_tensor_bytes(&value->desc), err,
+                   QVK_BAD_FORMAT, "%s: constant of %llu bytes for %s%s", value->name,
+                   (unsigned long long)value->constant->bytes, qvk_dtype_name(value->desc.dtype),
+                   qvk__shape_text(&value->desc).text);
+    }
+    return qvk__graph_verify(graph, err);
+}
+
 static qvk_status check_method(const qvk__method *method, qvk_error *err)
 {
     QVK__TRY(check_ids(method, method->inputs, method->n_inputs, "input", err));
@@ -178,7 +190,7 @@ static qvk_status check_method(const qvk__method *method, qvk_error *err)
             return qvk__error_context(err, status, "value %u", i);
     }
     for (uint32_t i = 0; i < method->n_delegates; i++) {
-        qvk_status status = qvk__graph_verify(&method->delegates[i].graph, err);
+        qvk_status status = check_graph(&method->delegates[i].graph, err);
         if (status != QVK_OK)
             return qvk__error_context(err, status, "delegate %u", i);
     }
