@@ -96,7 +96,7 @@ static qvk_status add_tensor(qvk__blob_writer *writer, const qvk__value *value, 
     qvk__fb_set_offset(&writer->fb, BLOB_TENSOR_DIMS, dims_at);
     qvk__fb_set_i32(&writer->fb, BLOB_TENSOR_CONSTANT, constant_id);
     qvk__fb_set_i32(&writer->fb, BLOB_TENSOR_MEMORY_OBJECT,
-                    value->memory_hint ? (int32_t)value->memory_hint - 1 : -1);
+                    value->memory_hint ? (int32_t)(value->memory_hint - 1) : -1);
     set_hint(writer, BLOB_TENSOR_STORAGE_TYPE, value->storage_hint);
     set_hint(writer, BLOB_TENSOR_MEMORY_LAYOUT, value->layout_hint);
     qvk__fb_set_i8(&writer->fb, BLOB_TENSOR_STAGING, (int8_t)staging);
