@@ -30,11 +30,6 @@
             name##_words[at] = (words).x;                                 \
     }
 
-uint quad_element_word(uvec4 words, uint i, uint dtype)
-{
-    return words[i >> lane_bits(dtype)];
-}
-
 // Bits of the four elements, each in the low end of its component; and back.
 uvec4 split_quad(uvec4 words, uint dtype)
 {

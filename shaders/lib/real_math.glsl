@@ -4,8 +4,8 @@
 #ifndef REAL_MATH_GLSL
 #define REAL_MATH_GLSL
 
-const float REAL_INFINITY = uintBitsToFloat(0x7f800000u);
-const float REAL_NAN = uintBitsToFloat(0x7fc00000u);
+#define REAL_INFINITY uintBitsToFloat(0x7f800000u)
+#define REAL_NAN      uintBitsToFloat(0x7fc00000u)
 
 // By bits: a compiler may take for granted that there is no NaN.
 bool is_nan(float x)
@@ -30,14 +30,23 @@ float copy_sign(float magnitude, float sign)
 
 // ---- division --------------------------------------------------------------------------------------------
 
-// x / y, rounded to nearest where the device has fused multiply-add; plain `/` may be off by 2.5 units.
+float upper_half(float x) // of the mantissa
+{
+    return uintBitsToFloat(floatBitsToUint(x) & 0xfffff000u);
+}
+
+// x / y, rounded to nearest; plain `/` may be off by 2.5 units. The remainder that corrects it is found without fused
+// multiply-add, which not every device has, from products of half mantissas (Dekker).
 float divide(float x, float y)
 {
     precise const float quotient = x / y;
-    precise const float rest = fma(-quotient, y, x);
-    precise const float nearer = quotient + rest / y;
+    const float q1 = upper_half(quotient), y1 = upper_half(y);
+    precise const float q2 = quotient - q1, y2 = y - y1;
+    precise const float product = quotient * y;
+    precise const float lost = ((q1 * y1 - product) + q1 * y2 + q2 * y1) + q2 * y2;
+    precise const float nearer = quotient + ((x - product) - lost) / y;
     const float size = abs(quotient);
-    // Outside this the rest is not exact.
+    // Outside this the remainder is not exact.
     const bool safe = size > 1e-30 && size < 1e30 && abs(x) > 1e-30 && abs(y) < 1e30 && is_finite(nearer);
     return safe ? nearer : quotient;
 }
@@ -182,7 +191,8 @@ float real_log2(float x)
 
     if (log_special(x, special))
         return special;
-    return e + log_mantissa(x, e) * 1.44269504;
+    const float ln = log_mantissa(x, e);
+    return e + ln * 1.44269504;
 }
 
 float real_log10(float x)

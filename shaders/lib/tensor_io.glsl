@@ -103,6 +103,8 @@ uint encode_float(float value, uint dtype)
         return encode_f16(value);
     if (dtype == DTYPE_BF16)
         return encode_bf16(value);
+    if (dtype == DTYPE_BOOL)
+        return uint(value != 0.0);
     return encode_int(int(value), dtype);
 }
 

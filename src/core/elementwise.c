@@ -9,13 +9,27 @@ typedef enum result_kind { RESULT_SAME, RESULT_FLOAT, RESULT_BOOL } result_kind;
 static result_kind result_of(qvk__fn fn)
 {
     switch (fn) {
-#define FN(name, number, result)                                                                             \
+#define FN(name, number, result, group)                                                                      \
     case QVK__FN_##name:                                                                                     \
         return RESULT_##result;
 #include "core/elementwise.def"
 #undef FN
     }
     return RESULT_SAME;
+}
+
+bool qvk__fn_is_math(qvk__fn fn)
+{
+    enum { BASIC, MATH };
+
+    switch (fn) {
+#define FN(name, number, result, group)                                                                      \
+    case QVK__FN_##name:                                                                                     \
+        return group == MATH;
+#include "core/elementwise.def"
+#undef FN
+    }
+    return false;
 }
 
 /* How a row reads its arguments. */

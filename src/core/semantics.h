@@ -44,7 +44,7 @@ qvk_dtype qvk__result_dtype(const qvk__operand *operands, int n);
 /* ---- elementwise operators ----------------------------------------------------------------------------- */
 
 typedef enum qvk__fn {
-#define FN(name, number, result) QVK__FN_##name = number,
+#define FN(name, number, result, group) QVK__FN_##name = number,
 #include "core/elementwise.def"
 #undef FN
 } qvk__fn;
@@ -63,6 +63,8 @@ typedef struct qvk__elementwise {
 } qvk__elementwise;
 
 qvk_status qvk__elementwise_of(qvk__op op, const qvk__arg *args, qvk__elementwise *out, qvk_error *err);
+/* The group column of elementwise.def. */
+bool qvk__fn_is_math(qvk__fn fn);
 
 /* ---- copies that only move elements -------------------------------------------------------------------- */
 

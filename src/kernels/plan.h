@@ -6,6 +6,7 @@
 #define QVK__PLAN_H
 
 #include "core/geometry.h"
+#include "core/semantics.h"
 #include "kernels/kernels.h"
 
 /* Declares qvk__plan_<name>, a qvk__plan_fn, for every row (names repeat, which C allows). */
@@ -42,6 +43,8 @@ qvk_status qvk__call_of_large(qvk__planner *planner, const qvk__node *node, uint
 const qvk_tensor *qvk__call_out(qvk__planner *planner, const qvk__node *node, int index);
 /* The value an argument names; -1 when it is None or a number. */
 int32_t qvk__call_value(const qvk__node *node, int index);
+/* The buffer of a tensor found among the call's resolved arguments, lists included. */
+qvk__ref qvk__call_ref(const qvk__call *call, const qvk_tensor *tensor);
 /* A constant whose bytes never change: it may be packed. */
 bool qvk__is_constant(const qvk__planner *planner, int32_t value);
 
@@ -66,6 +69,45 @@ qvk_status qvk__check_float(const qvk_tensor *tensor, qvk_error *err);
 
 /* The uniform block of shaders/lib/conv_params.glsl. */
 void qvk__dispatch_conv(qvk__dispatch *dispatch, const qvk__conv *conv);
+
+/* ---- walks ---------------------------------------------------------------------------------------------- */
+
+#define QVK__WALK_SETS 6
+/* Dimensions a kernel can walk (WALK_POSITION in shaders/lib/walk.glsl). */
+#define QVK__WALK_RANK 8
+
+/* A walk over `sizes` in C order with strided positions in up to six tensors. */
+typedef struct qvk__walk {
+    int rank, n_sets;
+    int64_t sizes[QVK__VIEW_RANK];
+    int64_t strides[QVK__WALK_SETS][QVK__VIEW_RANK];
+    int64_t start[QVK__WALK_SETS]; /* position of the first element */
+} qvk__walk;
+
+/* One over a tensor's own shape; add the strides of each set. */
+qvk__walk qvk__walk_of(const qvk_tensor *shape);
+void qvk__walk_add(qvk__walk *walk, const int64_t *strides, int64_t start);
+/* Drops dimensions of size 1 and joins neighbours that are one run in every set. */
+void qvk__walk_collapse(qvk__walk *walk);
+int64_t qvk__walk_numel(const qvk__walk *walk);
+/* Does the set just count up from its start? And: are any four elements from a multiple of four on
+ * neighbours, beginning at a multiple of four? */
+bool qvk__walk_is_flat(const qvk__walk *walk, int set);
+bool qvk__walk_is_quads(const qvk__walk *walk, int set);
+/* Appends sizes, or a set's strides, as 8 words. The rank must have been checked. */
+void qvk__dispatch_sizes(qvk__dispatch *dispatch, const qvk__walk *walk);
+void qvk__dispatch_strides(qvk__dispatch *dispatch, const qvk__walk *walk, int set);
+qvk_status qvk__walk_check(const qvk__walk *walk, qvk_error *err);
+
+/* ---- moving elements ------------------------------------------------------------------------------------ */
+
+/* out = in, element for element, read through a view (NULL: as they lie); the types are the same. Where the
+ * bytes are the same too, and neither is ever written in place, `out` becomes another name of `in`. */
+qvk_status qvk__plan_view_of(qvk__planner *planner, int32_t in, const qvk__view *view, int32_t out,
+                             qvk_error *err);
+/* out = convert(in) broadcast to out's shape, to out's type. */
+qvk_status qvk__plan_cast(qvk__planner *planner, qvk__ref in, const qvk_tensor *in_desc, qvk__ref out,
+                          const qvk_tensor *out_desc, qvk_error *err);
 
 /* ---- matrix products ------------------------------------------------------------------------------------ */
 

@@ -75,6 +75,28 @@ int32_t qvk__call_value(const qvk__node *node, int index)
     return node->args[index].kind == QVK__ARG_VALUE ? node->args[index].u.value : -1;
 }
 
+static int32_t find_tensor(const qvk__arg *args, const qvk__arg *resolved, int n, const qvk_tensor *tensor)
+{
+    for (int i = 0; i < n; i++) {
+        int32_t found = -1;
+        if (resolved[i].kind == QVK__ARG_TENSOR && resolved[i].u.tensor == tensor)
+            found = args[i].u.value;
+        else if (resolved[i].kind == QVK__ARG_LIST)
+            found = find_tensor(args[i].u.list, resolved[i].u.list, (int)resolved[i].count, tensor);
+        if (found >= 0)
+            return found;
+    }
+    return -1;
+}
+
+qvk__ref qvk__call_ref(const qvk__call *call, const qvk_tensor *tensor)
+{
+    const int32_t value = find_tensor(call->node->args, call->args, call->n_args, tensor);
+
+    assert(value >= 0);
+    return qvk__ref_value(value);
+}
+
 bool qvk__is_constant(const qvk__planner *planner, int32_t value)
 {
     const qvk__value *v = &planner->graph->values.data[value];

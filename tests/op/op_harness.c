@@ -197,6 +197,16 @@ static int add_node(op_call *call, qvk__graph *graph, op_values *values, int32_t
 
 /* ---- comparing ------------------------------------------------------------------------------------------ */
 
+static void compare_ints(const char *what, const qvk_tensor *actual, const qvk_tensor *expected)
+{
+    for (int64_t i = 0; i < qvk_tensor_numel(expected); i++) {
+        const int64_t a = qvk__reference_get_int(actual, i), e = qvk__reference_get_int(expected, i);
+        if (a != e)
+            fail_msg("%s: element %lld is %lld, expected %lld", what, (long long)i, (long long)a,
+                     (long long)e);
+    }
+}
+
 static void compare(op_call *call, const char *what, const char *role, int32_t id, const qvk_tensor *actual,
                     const qvk_tensor *expected, test_tolerance tolerance)
 {
@@ -205,12 +215,16 @@ static void compare(op_call *call, const char *what, const char *role, int32_t i
     float *e = qvk__arena_alloc(&call->harness->arena, (uint64_t)n + 1, sizeof *e);
     char name[1024];
 
+    snprintf(name, sizeof name, "%s: %s %d of %s [%s]", what, role, id, qvk__op_name(call->op),
+             call->harness->kernels);
+    if (!qvk__dtype_is_float(expected->dtype)) {
+        compare_ints(name, actual, expected);
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
         a[i] = (float)qvk__reference_get(actual, i);
         e[i] = (float)qvk__reference_get(expected, i);
     }
-    snprintf(name, sizeof name, "%s: %s %d of %s [%s]", what, role, id, qvk__op_name(call->op),
-             call->harness->kernels);
     test_assert_close(name, a, e, (size_t)n, tolerance);
 }
 

@@ -1,0 +1,72 @@
+// Moves elements as they are from one strided place to another, four of an invocation.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+
+#include "flat_id.glsl"
+#include "quad_io.glsl"
+#include "walk.glsl"
+
+layout(local_size_x = 64) in;
+layout(constant_id = 0) const uint TYPE = DTYPE_F32;
+
+// How a side is walked (side_mode in src/kernels/plan_move.c).
+#define MODE_FLAT    0u // upwards from a multiple of four
+#define MODE_ROWS    1u // by strides; any four elements are neighbours and aligned
+#define MODE_STRIDED 2u // by strides
+
+layout(set = 0, binding = 0) uniform Params
+{
+    uint n, rank;
+    uint x_start, y_start;
+    uint x_mode, y_mode;
+    uvec4 sizes[2];
+    uvec4 x_strides[2], y_strides[2];
+};
+
+QUAD_INPUT(x, 1)
+QUAD_OUTPUT(y, 2)
+
+uint x_place(uint index)
+{
+    uint at = x_start;
+    if (x_mode == MODE_FLAT)
+        return at + index;
+    WALK_POSITION(index, rank, sizes, x_strides, at)
+    return at;
+}
+
+uint y_place(uint index)
+{
+    uint at = y_start;
+    if (y_mode == MODE_FLAT)
+        return at + index;
+    WALK_POSITION(index, rank, sizes, y_strides, at)
+    return at;
+}
+
+void main()
+{
+    const uint first = 4u * flat_id();
+    uvec4 words;
+
+    if (first >= n)
+        return;
+    const uint count = min(4u, n - first);
+    if (x_mode != MODE_STRIDED) {
+        words = LOAD_QUAD(x, x_place(first) / 4u, TYPE);
+    } else {
+        uvec4 bits = uvec4(0u);
+        for (uint i = 0u; i < count; i++)
+            bits[i] = LOAD_BITS(x_words, x_place(first + i), TYPE);
+        words = join_quad(bits, TYPE);
+    }
+    if (y_mode != MODE_STRIDED) {
+        STORE_QUAD(y, y_place(first) / 4u, words, TYPE)
+        return;
+    }
+    const uvec4 bits = split_quad(words, TYPE);
+    for (uint i = 0u; i < count; i++) {
+        const uint at = y_place(first + i), shift = (at & lane_mask(TYPE)) * (32u >> lane_bits(TYPE));
+        STORE_MASKED(y_words, at >> lane_bits(TYPE), bits[i] << shift, element_mask(TYPE) << shift)
+    }
+}

@@ -1,0 +1,154 @@
+/* Operators that move elements as they are: views, permutations, slices, splits, cat: shaders/strided.comp.
+ */
+#include "core/dtype.h"
+#include "kernels/plan.h"
+
+/* How a side is walked; the numbers are those of the shader. */
+typedef enum side_mode { MODE_FLAT = 0, MODE_ROWS, MODE_STRIDED } side_mode;
+
+enum { SOURCE, TARGET };
+
+static side_mode mode_of(const qvk__walk *walk, int side)
+{
+    if (!qvk__walk_is_quads(walk, side))
+        return MODE_STRIDED;
+    return qvk__walk_is_flat(walk, side) ? MODE_FLAT : MODE_ROWS;
+}
+
+/* Sets SOURCE and TARGET of the walk say where elements come from and go to. */
+static qvk_status plan_move(qvk__planner *planner, qvk__ref source, qvk__ref target, qvk__walk walk,
+                            qvk_dtype dtype, qvk_error *err)
+{
+    const uint64_t numel = (uint64_t)qvk__walk_numel(&walk);
+    qvk__dispatch d = {.kernel = QVK__KERNEL_STRIDED};
+
+    if (numel == 0)
+        return QVK_OK;
+    qvk__walk_collapse(&walk);
+    QVK__TRY(qvk__walk_check(&walk, err));
+    d.bytes = 2 * numel * qvk_dtype_bytes(qvk__device_dtype(dtype));
+    qvk__dispatch_read(&d, source);
+    qvk__dispatch_write(&d, target);
+    qvk__dispatch_spec(&d, qvk__device_dtype(dtype));
+    qvk__dispatch_uint(&d, numel);
+    qvk__dispatch_uint(&d, (uint64_t)walk.rank);
+    qvk__dispatch_int(&d, walk.start[SOURCE]);
+    qvk__dispatch_int(&d, walk.start[TARGET]);
+    qvk__dispatch_uint(&d, mode_of(&walk, SOURCE));
+    qvk__dispatch_uint(&d, mode_of(&walk, TARGET));
+    qvk__dispatch_uint(&d, 0); /* the block's vectors are aligned to 16 bytes */
+    qvk__dispatch_uint(&d, 0);
+    qvk__dispatch_sizes(&d, &walk);
+    qvk__dispatch_strides(&d, &walk, SOURCE);
+    qvk__dispatch_strides(&d, &walk, TARGET);
+    qvk__dispatch_groups(planner, &d, qvk__div_up(qvk__div_up(numel, 4), 64));
+    return planner->dispatch(planner, &d, err);
+}
+
+/* ---- views ---------------------------------------------------------------------------------------------- */
+
+static bool may_share(const qvk__planner *planner, int32_t in, int32_t out)
+{
+    return !planner->graph->values.data[in].is_mutable && !planner->graph->values.data[out].is_mutable;
+}
+
+qvk_status qvk__plan_view_of(qvk__planner *planner, int32_t in, const qvk__view *view, int32_t out,
+                             qvk_error *err)
+{
+    const qvk_tensor *source = planner->desc(planner, in);
+    qvk__walk walk = {.n_sets = 2};
+    qvk__view whole = {.rank = 1, .sizes = {qvk_tensor_numel(source)}, .strides = {1}};
+    const qvk__view *read = view ? view : &whole;
+    int64_t step = 1;
+
+    walk.rank = read->rank;
+    walk.start[SOURCE] = read->offset;
+    memcpy(walk.sizes, read->sizes, sizeof walk.sizes);
+    memcpy(walk.strides[SOURCE], read->strides, sizeof walk.strides[SOURCE]);
+    for (int i = read->rank - 1; i >= 0; i--) {
+        walk.strides[TARGET][i] = step;
+        step *= read->sizes[i];
+    }
+    if (qvk__walk_is_flat(&walk, SOURCE) && read->offset == 0 &&
+        qvk__view_numel(read) == qvk_tensor_numel(source) && may_share(planner, in, out))
+        return planner->alias(planner, out, in, err);
+    return plan_move(planner, qvk__ref_value(in), qvk__ref_value(out), walk, source->dtype, err);
+}
+
+qvk_status qvk__plan_view(qvk__planner *planner, const qvk__node *node, qvk_error *err)
+{
+    qvk__call call;
+
+    QVK__TRY(qvk__call_of(planner, node, &call, err));
+    return qvk__plan_view_of(planner, qvk__call_value(node, 0), NULL, node->outs[0], err);
+}
+
+qvk_status qvk__plan_strided(qvk__planner *planner, const qvk__node *node, qvk_error *err)
+{
+    qvk_tensor shape = {0};
+    qvk__view view;
+    qvk__call call;
+
+    QVK__TRY(qvk__call_of(planner, node, &call, err));
+    QVK__TRY(qvk__view_of(node->op, call.args, &view, &shape, err));
+    return qvk__plan_view_of(planner, qvk__call_value(node, 0), &view, node->outs[0], err);
+}
+
+qvk_status qvk__plan_split(qvk__planner *planner, const qvk__node *node, qvk_error *err)
+{
+    qvk_tensor shape = {0};
+    qvk__view view;
+    qvk__call call;
+
+    QVK__TRY(qvk__call_of(planner, node, &call, err));
+    for (int i = 0; i < node->n_outs; i++) {
+        if (node->outs[i] < 0)
+            continue;
+        QVK__TRY(qvk__split_piece(node->op, call.args, i, &view, &shape, err));
+        QVK__TRY(qvk__plan_view_of(planner, qvk__call_value(node, 0), &view, node->outs[i], err));
+    }
+    return QVK_OK;
+}
+
+/* ---- cat ------------------------------------------------------------------------------------------------ */
+
+/* Where tensor `index` of a cat, in the result's type, goes. */
+static qvk_status place_tensor(qvk__planner *planner, const qvk__concat *concat, qvk__ref source,
+                               const qvk_tensor *tensor, int64_t start, qvk__ref out, qvk_error *err)
+{
+    int64_t strides[QVK_MAX_RANK], own[QVK_MAX_RANK];
+    qvk__walk walk = qvk__walk_of(tensor);
+
+    qvk__strides(tensor, own);
+    qvk__strides(&concat->shape, strides);
+    qvk__walk_add(&walk, own, 0);
+    qvk__walk_add(&walk, strides, start * strides[concat->dim]);
+    return plan_move(planner, source, out, walk, concat->shape.dtype, err);
+}
+
+qvk_status qvk__plan_cat(qvk__planner *planner, const qvk__node *node, qvk_error *err)
+{
+    const qvk__ref out = qvk__ref_value(node->outs[0]);
+    qvk__concat concat;
+    qvk__call call;
+    int64_t start = 0;
+
+    QVK__TRY(qvk__call_of(planner, node, &call, err));
+    QVK__TRY(qvk__concat_of(call.args, &concat, err));
+    for (int i = 0; i < concat.n_tensors; i++) {
+        const qvk_tensor *tensor = qvk__concat_tensor(&concat, i);
+        if (!tensor)
+            continue;
+        qvk__ref source = qvk__ref_value(node->args[0].u.list[i].u.value);
+        if (tensor->dtype != concat.shape.dtype) {
+            qvk_tensor converted = *tensor;
+            converted.dtype = concat.shape.dtype;
+            const qvk__ref original = source;
+            QVK__TRY(planner->scratch(planner, qvk__device_bytes(&converted), &source, err));
+            QVK__TRY(qvk__plan_cast(planner, original, tensor, source, &converted, err));
+        }
+        QVK__TRY(place_tensor(planner, &concat, source, tensor, start, out, err));
+        start += tensor->sizes[concat.dim];
+    }
+    return QVK_OK;
+}
