@@ -158,15 +158,16 @@ typedef struct qvk__gpu_buffer {
  * Any number of buffers is fine: small ones share a few large allocations. Thread-safe. */
 qvk_status qvk__gpu_buffer_create(qvk__gpu *gpu, qvk__gpu_memory memory, uint64_t bytes, qvk__gpu_buffer *out,
                                   qvk_error *err);
-/* The device must have finished with it. Clears *buffer; a cleared one is accepted. Thread-safe. */
+/* No recording that uses it may run; uploads into it may be under way. Clears *buffer; a cleared one is
+ * accepted. Thread-safe, but not between upload_begin and upload_end of the same thread. */
 void qvk__gpu_buffer_destroy(qvk__gpu *gpu, qvk__gpu_buffer *buffer);
 
 /*
  * Upload ring: fixed host memory (32 MiB, made at the first use) through which everything goes to the device.
  * `begin` gives a span to fill with what belongs at dst + offset, at most qvk__gpu_upload_chunk() bytes;
  * `end` sends it on its way; copies run while the next span is filled. Spans have undefined contents and may
- * be read back while they are being filled. Where dst is mapped the span is the destination itself and
- * nothing is copied.
+ * be read back while they are being filled (slowly, on discrete GPUs). Where dst is mapped the span is the
+ * destination itself and nothing is copied.
  *
  * Every successful begin needs its end, on the same thread, with the same dst and offset: in between the ring
  * belongs to that thread, and others wait. Copies come before everything submitted after `end`, and are

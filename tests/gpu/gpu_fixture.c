@@ -4,7 +4,6 @@
 
 #include "kernels/kernels.h"
 #include "kernels/spirv.h"
-#include "vulkan_proxy.h"
 
 qvk_error test_err;
 
@@ -58,6 +57,30 @@ void gpu_close(qvk__gpu **gpu)
     assert_int_equal(messages, 0);
     assert_int_equal(used, 0);
     assert_int_equal(vulkan_proxy_alive(), 0);
+}
+
+static const gpu_test_variant variants[] = {
+    {"as it is", {0}},
+    {"as a discrete GPU", {.discrete = ""}},
+    {"with the base path only", {.bare = true}},
+};
+const gpu_test_variant *gpu_variant = variants;
+
+qvk__gpu *gpu_open_variant(void)
+{
+    vulkan_proxy_reset();
+    proxy = gpu_variant->proxy;
+    return gpu_open(NULL);
+}
+
+int gpu_run_all_variants(const struct CMUnitTest *tests, size_t n)
+{
+    int failed = 0;
+    for (size_t i = 0; i < QVK__COUNT(variants); i++) {
+        gpu_variant = &variants[i];
+        failed += _cmocka_run_group_tests(variants[i].name, tests, n, NULL, NULL);
+    }
+    return failed;
 }
 
 qvk__gpu_buffer gpu_buffer(qvk__gpu *gpu, qvk__gpu_memory memory, uint64_t bytes)

@@ -7,6 +7,7 @@
 
 #include "gpu/gpu.h"
 #include "support/support.h"
+#include "vulkan_proxy.h"
 
 /* Fails the running test, with the message, unless the status is QVK_OK. */
 #define assert_ok(expression) test_assert_ok(expression, &test_err, __FILE__, __LINE__)
@@ -29,6 +30,19 @@ qvk__gpu_buffer gpu_buffer(qvk__gpu *gpu, qvk__gpu_memory memory, uint64_t bytes
 qvk__gpu_recording *gpu_recording(qvk__gpu *gpu, uint32_t n_timestamps);
 /* Ends the recording, submits it and waits. */
 void gpu_run(qvk__gpu *gpu, qvk__gpu_recording *recording);
+
+/* What a test meets: the device as it is, the same as if it were a discrete GPU (nothing mapped, so that the
+ * ring and polling are used), and stripped to the base path. */
+typedef struct gpu_test_variant {
+    const char *name;
+    vulkan_proxy proxy;
+} gpu_test_variant;
+extern const gpu_test_variant *gpu_variant;
+/* Resets the proxy to the variant, and opens. */
+qvk__gpu *gpu_open_variant(void);
+/* Runs an array of tests once per variant; for main to return. */
+#define gpu_run_variants(tests) gpu_run_all_variants(tests, sizeof(tests) / sizeof((tests)[0]))
+int gpu_run_all_variants(const struct CMUnitTest *tests, size_t n);
 
 /* Parameters of the fill kernel: a uniform block. */
 typedef struct fill_params {

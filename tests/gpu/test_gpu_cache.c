@@ -5,7 +5,6 @@
 
 #include "gpu/gpu_vulkan.h"
 #include "gpu_fixture.h"
-#include "vulkan_proxy.h"
 
 /* Log lines that say a cache was ignored. */
 static int ignored;

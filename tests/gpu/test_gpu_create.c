@@ -3,7 +3,6 @@
 
 #include "gpu/gpu_vulkan.h"
 #include "gpu_fixture.h"
-#include "vulkan_proxy.h"
 
 static qvk__gpu_params proxy_params(void)
 {

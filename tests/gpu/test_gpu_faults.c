@@ -3,7 +3,6 @@
  * The same for the library's own allocations, and for devices that hang or get lost.
  */
 #include "gpu_fixture.h"
-#include "vulkan_proxy.h"
 
 #define COUNT 512
 

@@ -1,28 +1,7 @@
-/*
- * Buffers, uploads, kernels and recordings on the device the test meets: as it is, as if it were a discrete
- * GPU (nothing mapped, so that the ring and polling are used), and stripped to the base path.
- */
+/* Kernels and recordings on the device the test meets, in all its variants (gpu_fixture.h). */
 #include <pthread.h>
 
 #include "gpu_fixture.h"
-#include "vulkan_proxy.h"
-
-static const struct variant {
-    const char *name;
-    vulkan_proxy proxy;
-} variants[] = {
-    {"as it is", {0}},
-    {"as a discrete GPU", {.discrete = ""}},
-    {"with the base path only", {.bare = true}},
-};
-static const struct variant *variant;
-
-static qvk__gpu *open_variant(void)
-{
-    vulkan_proxy_reset();
-    proxy = variant->proxy;
-    return gpu_open(NULL);
-}
 
 /* ---- kernels and recordings ---------------------------------------------------------------------------- */
 
@@ -32,7 +11,7 @@ static void fill_writes_its_range_only(void **state)
 {
     (void)state;
     uint32_t words[WORDS];
-    qvk__gpu *gpu = open_variant();
+    qvk__gpu *gpu = gpu_open_variant();
     qvk__gpu_buffer params = gpu_fill_params(gpu, 10, 3000, 0xdeadbeef);
     qvk__gpu_buffer buffer = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, sizeof words);
     qvk__gpu_recording *recording = gpu_recording(gpu, 0);
@@ -57,7 +36,7 @@ static void folded_groups_cover_the_range(void **state)
 {
     (void)state;
     uint32_t words[WORDS];
-    qvk__gpu *gpu = open_variant();
+    qvk__gpu *gpu = gpu_open_variant();
     qvk__gpu_buffer params = gpu_fill_params(gpu, 0, WORDS, 5);
     qvk__gpu_buffer buffer = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, sizeof words);
     qvk__gpu_recording *recording = gpu_recording(gpu, 0);
@@ -86,7 +65,7 @@ static void a_recording_is_replayed(void **state)
     (void)state;
     enum { RUNS = 100, COUNT = 256 };
     uint32_t words[COUNT];
-    qvk__gpu *gpu = open_variant();
+    qvk__gpu *gpu = gpu_open_variant();
     qvk__gpu_buffer params = gpu_fill_params(gpu, 0, COUNT, 0);
     qvk__gpu_buffer buffer = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, sizeof words);
     qvk__gpu_buffer host = gpu_buffer(gpu, QVK__GPU_MEMORY_READBACK, sizeof words);
@@ -121,7 +100,7 @@ static void indirect_counts_are_read_when_it_runs(void **state)
     enum { COUNT = 40 * FILL_GROUP_SIZE };
     static const uint32_t groups[] = {1, 0, 40, 7};
     uint32_t words[COUNT];
-    qvk__gpu *gpu = open_variant();
+    qvk__gpu *gpu = gpu_open_variant();
     qvk__gpu_buffer params = gpu_fill_params(gpu, 0, COUNT, 9), one = gpu_fill_params(gpu, 0, 3, 1);
     qvk__gpu_buffer buffer = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, sizeof words);
     qvk__gpu_buffer host_counts = gpu_buffer(gpu, QVK__GPU_MEMORY_PARAMS, 32);
@@ -166,7 +145,7 @@ static void thousands_of_dispatches_fit(void **state)
     (void)state;
     enum { DISPATCHES = 1500 };
     uint32_t words[DISPATCHES];
-    qvk__gpu *gpu = open_variant();
+    qvk__gpu *gpu = gpu_open_variant();
     const uint32_t alignment = qvk__gpu_caps_of(gpu)->uniform_alignment;
     const uint32_t stride = (uint32_t)qvk__round_up(sizeof(fill_params), alignment);
     qvk__gpu_buffer params = gpu_buffer(gpu, QVK__GPU_MEMORY_PARAMS, (uint64_t)stride * DISPATCHES);
@@ -205,7 +184,7 @@ static void random_chains_are_ordered(void **state)
     enum { BUFFERS = 4, COUNT = 96, STEPS = 120, CHAINS = 4 };
     uint32_t expected[BUFFERS][COUNT], actual[COUNT];
     qvk__gpu_buffer buffers[BUFFERS], params[STEPS];
-    qvk__gpu *gpu = open_variant();
+    qvk__gpu *gpu = gpu_open_variant();
     test_rng rng = test_rng_seed(4);
     qvk__gpu_recording *recording = gpu_recording(gpu, 0);
     qvk__gpu_buffer counts = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, 12);
@@ -268,7 +247,7 @@ static void recordings_run_in_submit_order(void **state)
 {
     (void)state;
     enum { COUNT = 1 << 16 };
-    qvk__gpu *gpu = open_variant();
+    qvk__gpu *gpu = gpu_open_variant();
     qvk__gpu_buffer params = gpu_fill_params(gpu, 0, COUNT, 3);
     qvk__gpu_buffer first = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, COUNT * 4);
     qvk__gpu_buffer second = gpu_buffer(gpu, QVK__GPU_MEMORY_READBACK, COUNT * 4);
@@ -298,7 +277,7 @@ static void timestamps_grow(void **state)
     (void)state;
     enum { COUNT = 1 << 18, STAMPS = 4 };
     double ns[STAMPS] = {-1, -1, -1, -1};
-    qvk__gpu *gpu = open_variant();
+    qvk__gpu *gpu = gpu_open_variant();
     qvk__gpu_buffer params = gpu_fill_params(gpu, 0, COUNT, 3);
     qvk__gpu_buffer buffer = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, COUNT * 4);
     qvk__gpu_recording *recording = gpu_recording(gpu, STAMPS);
@@ -311,7 +290,7 @@ static void timestamps_grow(void **state)
     }
     assert_ok(qvk__gpu_record_end(recording, &test_err));
     bool has = qvk__gpu_caps_of(gpu)->timestamp_ns > 0;
-    assert_int_equal(has, !variant->proxy.bare);
+    assert_int_equal(has, !gpu_variant->proxy.bare);
     qvk_status expected = has ? QVK_INVALID_ARGUMENT : QVK_UNSUPPORTED;
     assert_status(qvk__gpu_timestamps(gpu, recording, ns, 1, &test_err), expected); /* not run yet */
     for (int run = 0; run < 2; run++) {
@@ -326,143 +305,6 @@ static void timestamps_grow(void **state)
     qvk__gpu_recording_destroy(gpu, &recording);
     qvk__gpu_buffer_destroy(gpu, &buffer);
     qvk__gpu_buffer_destroy(gpu, &params);
-    gpu_close(&gpu);
-}
-
-/* ---- buffers and uploads ------------------------------------------------------------------------------- */
-
-static void uploads_of_every_size_arrive(void **state)
-{
-    (void)state;
-    qvk__gpu *gpu = open_variant();
-    const uint64_t chunk = qvk__gpu_upload_chunk(gpu);
-    const uint64_t sizes[] = {1, 3, 4, 4099, chunk - 1, chunk, chunk + 1, 3 * chunk + 5};
-    const uint64_t most = 3 * chunk + 5 + 16;
-    uint8_t *source = malloc(most), *result = malloc(most);
-    assert_true(source && result);
-    test_rng rng = test_rng_seed(1);
-    test_rng_fill_bytes(&rng, source, most);
-    qvk__gpu_buffer buffer = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, most);
-    qvk__gpu_type type = qvk__gpu_caps_of(gpu)->type;
-    if (type == QVK__GPU_DISCRETE)
-        assert_null(buffer.mapped);
-    if (type == QVK__GPU_CPU)
-        assert_non_null(buffer.mapped);
-    for (size_t i = 0; i < QVK__COUNT(sizes); i++) {
-        uint64_t offset = i % 5;
-        assert_ok(qvk__gpu_upload(gpu, &buffer, offset, source + i, sizes[i], &test_err));
-        assert_ok(qvk__gpu_upload_flush(gpu, &test_err));
-        assert_ok(qvk__gpu_download(gpu, &buffer, offset, result, sizes[i], &test_err));
-        assert_memory_equal(result, source + i, sizes[i]);
-    }
-    assert_ok(qvk__gpu_upload(gpu, &buffer, 0, source, 0, &test_err)); /* nothing is fine */
-    assert_status(qvk__gpu_upload(gpu, &buffer, 17, source, most, &test_err), QVK_INVALID_ARGUMENT);
-    assert_status(qvk__gpu_download(gpu, &buffer, most + 100, result, 1, &test_err), QVK_INVALID_ARGUMENT);
-    void *span;
-    assert_status(qvk__gpu_upload_begin(gpu, &buffer, 0, chunk + 1, &span, &test_err), QVK_INVALID_ARGUMENT);
-    qvk__gpu_buffer_destroy(gpu, &buffer);
-    free(source);
-    free(result);
-    gpu_close(&gpu);
-    /* Ring and read-back buffer, but no second copy of the data. */
-    assert_true(vulkan_proxy_memory_peak() < most + (64u << 20));
-}
-
-/* Spans of one half, without a flush: the last word counts, and submits see it. */
-static void uploads_keep_their_order(void **state)
-{
-    (void)state;
-    enum { COUNT = 64 };
-    uint32_t words[COUNT];
-    qvk__gpu *gpu = open_variant();
-    qvk__gpu_buffer buffer = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, sizeof words);
-    qvk__gpu_buffer other = gpu_buffer(gpu, QVK__GPU_MEMORY_READBACK, sizeof words);
-    qvk__gpu_recording *recording = gpu_recording(gpu, 0);
-    assert_ok(qvk__gpu_record_begin(recording, &test_err));
-    qvk__gpu_record_copy(recording, gpu_whole(&buffer), gpu_whole(&other));
-    assert_ok(qvk__gpu_record_end(recording, &test_err));
-    for (uint32_t round = 0; round < 8; round++) {
-        for (uint32_t i = 0; i < COUNT; i++)
-            words[i] = round * 1000 + i;
-        assert_ok(qvk__gpu_upload(gpu, &buffer, 0, words, sizeof words, &test_err));
-        words[5] = 77;
-        assert_ok(qvk__gpu_upload(gpu, &buffer, 20, &words[5], 4, &test_err));
-        assert_ok(qvk__gpu_submit(gpu, recording, &test_err));
-        assert_ok(qvk__gpu_wait(gpu, recording, &test_err));
-        assert_memory_equal(other.mapped, words, sizeof words);
-    }
-    qvk__gpu_recording_destroy(gpu, &recording);
-    qvk__gpu_buffer_destroy(gpu, &other);
-    qvk__gpu_buffer_destroy(gpu, &buffer);
-    gpu_close(&gpu);
-}
-
-/* Thousands of buffers of all sizes share a few allocations and do not overlap. */
-static void small_buffers_share_allocations(void **state)
-{
-    (void)state;
-    enum { BUFFERS = 600, ROUNDS = 3000 };
-    qvk__gpu_buffer buffers[BUFFERS] = {0};
-    uint8_t marks[BUFFERS];
-    uint8_t *bytes = malloc(1 << 16);
-    qvk__gpu *gpu = open_variant();
-    test_rng rng = test_rng_seed(2);
-    for (int round = 0; round < ROUNDS; round++) {
-        int i = (int)test_rng_range(&rng, 0, BUFFERS - 1);
-        if (buffers[i].handle) {
-            assert_ok(qvk__gpu_download(gpu, &buffers[i], 0, bytes, buffers[i].bytes, &test_err));
-            for (uint64_t k = 0; k < buffers[i].bytes; k++)
-                assert_int_equal(bytes[k], marks[i]);
-            qvk__gpu_buffer_destroy(gpu, &buffers[i]);
-            assert_int_equal(buffers[i].handle, 0);
-            continue;
-        }
-        buffers[i] =
-            gpu_buffer(gpu, (qvk__gpu_memory)(round % 4), (uint64_t)test_rng_range(&rng, 0, 1 << 16));
-        assert_true(buffers[i].bytes > 0 && buffers[i].bytes % 16 == 0);
-        marks[i] = (uint8_t)round;
-        memset(bytes, marks[i], buffers[i].bytes);
-        assert_ok(qvk__gpu_upload(gpu, &buffers[i], 0, bytes, buffers[i].bytes, &test_err));
-    }
-    for (int i = 0; i < BUFFERS; i++) {
-        if (!buffers[i].handle)
-            continue;
-        assert_ok(qvk__gpu_download(gpu, &buffers[i], 0, bytes, buffers[i].bytes, &test_err));
-        for (uint64_t k = 0; k < buffers[i].bytes; k++)
-            assert_int_equal(bytes[k], marks[i]);
-        qvk__gpu_buffer_destroy(gpu, &buffers[i]);
-    }
-    assert_in_range(vulkan_proxy_calls("vkAllocateMemory"), 4, 40);
-    free(bytes);
-    gpu_close(&gpu);
-}
-
-static void too_big_a_buffer_is_an_error(void **state)
-{
-    (void)state;
-    qvk__gpu_buffer buffer = {0};
-    vulkan_proxy_reset();
-    proxy = variant->proxy;
-    proxy.heap_bytes = 100 << 20;
-    qvk__gpu *gpu = gpu_open(NULL);
-    qvk__gpu_buffer most = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, 60 << 20);
-    assert_status(qvk__gpu_buffer_create(gpu, QVK__GPU_MEMORY_DEVICE, 101 << 20, &buffer, &test_err),
-                  QVK_OUT_OF_DEVICE_MEMORY);
-    assert_non_null(strstr(test_err.message, "101.0 MiB"));
-    assert_status(qvk__gpu_buffer_create(gpu, QVK__GPU_MEMORY_DEVICE, UINT64_MAX, &buffer, &test_err),
-                  QVK_OUT_OF_DEVICE_MEMORY);
-    /* A driver that refuses. */
-    proxy.fail_function = "vkAllocateMemory";
-    proxy.fail_with = VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    proxy.fail_on = true;
-    assert_status(qvk__gpu_buffer_create(gpu, QVK__GPU_MEMORY_DEVICE, 30 << 20, &buffer, &test_err),
-                  QVK_OUT_OF_DEVICE_MEMORY);
-    assert_non_null(strstr(test_err.message, "30.0 MiB wanted"));
-    assert_non_null(strstr(test_err.message, "held by qvk"));
-    assert_non_null(strstr(test_err.message, "60.0 MiB"));
-    assert_non_null(strstr(test_err.message, "100 MiB"));
-    assert_int_equal(buffer.handle, 0);
-    qvk__gpu_buffer_destroy(gpu, &most);
     gpu_close(&gpu);
 }
 
@@ -531,7 +373,7 @@ static void threads_share_a_gpu(void **state)
 {
     (void)state;
     enum { THREADS = 4 };
-    qvk__gpu *gpu = open_variant();
+    qvk__gpu *gpu = gpu_open_variant();
     pthread_t threads[THREADS];
     worker workers[THREADS];
     for (uint32_t i = 0; i < THREADS; i++) {
@@ -546,12 +388,60 @@ static void threads_share_a_gpu(void **state)
     gpu_close(&gpu);
 }
 
+typedef struct compiler {
+    qvk__gpu *gpu;
+    const qvk__gpu_pipeline *pipeline;
+    qvk_status status;
+    qvk_error err;
+} compiler;
+
+static void *run_compiler(void *argument)
+{
+    compiler *self = argument;
+    qvk__gpu_pipeline_params params = gpu_fill_pipeline_params(24);
+    self->status = qvk__gpu_pipeline_get(self->gpu, &params, &self->pipeline, &self->err);
+    return NULL;
+}
+
+/* Threads that want the same pipeline at once share one compilation, and its failure. */
+static void a_compilation_is_shared(void **state)
+{
+    (void)state;
+    enum { THREADS = 4 };
+    if (gpu_variant->proxy.bare || gpu_variant->proxy.discrete)
+        return; /* no different there, and slow */
+    qvk__gpu *gpu = gpu_open_variant();
+    pthread_t threads[THREADS];
+    compiler compilers[THREADS] = {0};
+    proxy.slow_compile = true;
+    proxy.fail_function = "vkCreateComputePipelines";
+    proxy.fail_with = VK_ERROR_UNKNOWN;
+    proxy.fail_at = 1;
+    for (long round = 1; round <= 2; round++) { /* the second round succeeds */
+        for (int i = 0; i < THREADS; i++) {
+            compilers[i].gpu = gpu;
+            assert_int_equal(pthread_create(&threads[i], NULL, run_compiler, &compilers[i]), 0);
+        }
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        assert_int_equal(vulkan_proxy_calls("vkCreateComputePipelines"), round);
+        for (int i = 0; i < THREADS; i++) {
+            assert_int_equal(compilers[i].status, round == 1 ? QVK_DRIVER : QVK_OK);
+            assert_ptr_equal(compilers[i].pipeline, compilers[0].pipeline);
+            assert_true(round == 2 ||
+                        strstr(compilers[i].err.message, "kernel fill_u32: vkCreateComputePipelines"));
+        }
+    }
+    assert_non_null(compilers[0].pipeline);
+    gpu_close(&gpu);
+}
+
 /* ---- mistakes of the caller ---------------------------------------------------------------------------- */
 
 static void mistakes_are_statuses(void **state)
 {
     (void)state;
-    qvk__gpu *gpu = open_variant();
+    qvk__gpu *gpu = gpu_open_variant();
     const qvk__gpu_caps *caps = qvk__gpu_caps_of(gpu);
     qvk__gpu_buffer params = gpu_fill_params(gpu, 0, 4, 1);
     qvk__gpu_buffer buffer = gpu_buffer(gpu, QVK__GPU_MEMORY_DEVICE, 4096);
@@ -603,7 +493,7 @@ static void odd_pipelines_are_refused(void **state)
     (void)state;
     static const uint32_t no_spirv[8] = {1, 2, 3};
     const qvk__gpu_pipeline *pipeline = NULL;
-    qvk__gpu *gpu = open_variant();
+    qvk__gpu *gpu = gpu_open_variant();
     const qvk__gpu_caps *caps = qvk__gpu_caps_of(gpu);
     qvk__gpu_pipeline_params params = {.spirv = no_spirv, .n_words = 8, .n_buffers = 1};
     assert_status(qvk__gpu_pipeline_get(gpu, &params, &pipeline, &test_err), QVK_INVALID_ARGUMENT);
@@ -631,18 +521,10 @@ int main(void)
         cmocka_unit_test(random_chains_are_ordered),
         cmocka_unit_test(recordings_run_in_submit_order),
         cmocka_unit_test(timestamps_grow),
-        cmocka_unit_test(uploads_of_every_size_arrive),
-        cmocka_unit_test(uploads_keep_their_order),
-        cmocka_unit_test(small_buffers_share_allocations),
-        cmocka_unit_test(too_big_a_buffer_is_an_error),
         cmocka_unit_test(threads_share_a_gpu),
+        cmocka_unit_test(a_compilation_is_shared),
         cmocka_unit_test(mistakes_are_statuses),
         cmocka_unit_test(odd_pipelines_are_refused),
     };
-    int failed = 0;
-    for (size_t i = 0; i < QVK__COUNT(variants); i++) {
-        variant = &variants[i];
-        failed += cmocka_run_group_tests_name(variant->name, tests, NULL, NULL);
-    }
-    return failed;
+    return gpu_run_variants(tests);
 }

@@ -138,6 +138,7 @@ static atomic_long alive[KIND_COUNT];
     X(vkEnumerateDeviceExtensionProperties)                                                                  \
     X(vkAllocateMemory)                                                                                      \
     X(vkFreeMemory)                                                                                          \
+    X(vkCreateComputePipelines)                                                                              \
     X(vkGetFenceStatus)                                                                                      \
     X(vkWaitForFences)                                                                                       \
     X(vkGetPhysicalDeviceProperties)                                                                         \
@@ -282,7 +283,7 @@ static VKAPI_ATTR void VKAPI_CALL watched_vkGetPhysicalDeviceQueueFamilyProperti
         out[i].queueFlags &= ~(VkFlags)VK_QUEUE_COMPUTE_BIT;
 }
 
-/* ---- watched: memory and fences ------------------------------------------------------------------------- */
+/* ---- watched: memory, pipelines and fences ------------------------------------------------------------------------- */
 
 static struct {
     VkDeviceMemory memory;
@@ -322,6 +323,15 @@ static VKAPI_ATTR void VKAPI_CALL watched_vkFreeMemory(VkDevice device, VkDevice
         atomic_fetch_sub(&alive[KIND_MEMORY], 1);
     }
     real.vkFreeMemory(device, memory, allocator);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL
+watched_vkCreateComputePipelines(VkDevice device, VkPipelineCache cache, uint32_t n,
+                                 const VkComputePipelineCreateInfo *create, ALLOCATOR, VkPipeline *out)
+{
+    if (proxy.slow_compile)
+        nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL);
+    return proxy_vkCreateComputePipelines(device, cache, n, create, allocator, out);
 }
 
 /* A fence that is said to be lost must not leave work behind that is really running. */

@@ -17,6 +17,7 @@ typedef struct vulkan_proxy {
     VkResult fail_with;
     long fail_at;
     bool fail_on;
+    bool slow_compile;    /* a pipeline takes 400 ms more */
     bool hang;            /* no fence is ever seen signalled */
     const char *discrete; /* devices with this in their name look like discrete GPUs: nothing is mapped */
     bool bare;            /* Vulkan 1.1, no extension, no feature, no timestamps, 4 buffers a kernel */
