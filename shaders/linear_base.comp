@@ -45,8 +45,11 @@ layout(set = 0, binding = 4) writeonly buffer Result
 SUM4 weights_of(uvec4 chunk, uint k)
 {
 #if BITS == 4
-    const uint word = chunk[k / 8u] << (k % 8u == 0u ? 4u : 0u);
-    return SUM4(unpack_bytes(word & 0xf0f0f0f0u) >> 4);
+    const int word = int(chunk[k / 8u]);
+    const uint first = k % 8u;
+    return SUM4(ivec4(word << nibble_shift(first), word << nibble_shift(first + 1u),
+                      word << nibble_shift(first + 2u), word << nibble_shift(first + 3u)) >>
+                28);
 #else
     return SUM4(unpack_bytes(chunk[k / 4u]));
 #endif

@@ -6,7 +6,7 @@
 // FORM    what the words hold:
 //   FORM_F32   a float32
 //   FORM_F16   two float16
-//   FORM_I8    four quantized values q
+//   FORM_I8    four quantized values q; permuted: of eight neighbours, 0, 4, 1, 5 and then 2, 6, 3, 7
 //   FORM_I32   one q - zero_point
 //   FORM_PAIR  q - zero_point of an even row plus 65536 times that of the next
 #version 450
@@ -38,6 +38,7 @@ layout(set = 0, binding = 0) uniform Params
     float static_scale;
     float static_inverse_scale;
     float static_zero_point;
+    uint permuted;
 };
 layout(set = 0, binding = 1) readonly buffer X_words
 {
@@ -140,8 +141,12 @@ uvec4 quad_of(uint row, uint quad)
     const uint k = quad * 16u;
     if (k >= k_padded)
         return uvec4(scale_word(q), int(q.zero_point), 0u, 0u);
-    return uvec4(pack_bytes(quantize4(row, k, q)), pack_bytes(quantize4(row, k + 4u, q)),
-                 pack_bytes(quantize4(row, k + 8u, q)), pack_bytes(quantize4(row, k + 12u, q)));
+    ivec4 a = quantize4(row, k, q), b = quantize4(row, k + 4u, q);
+    ivec4 c = quantize4(row, k + 8u, q), d = quantize4(row, k + 12u, q);
+    if (permuted != 0u)
+        return uvec4(pack_bytes(ivec4(a.x, b.x, a.y, b.y)), pack_bytes(ivec4(a.z, b.z, a.w, b.w)),
+                     pack_bytes(ivec4(c.x, d.x, c.y, d.y)), pack_bytes(ivec4(c.z, d.z, c.w, d.w)));
+    return uvec4(pack_bytes(a), pack_bytes(b), pack_bytes(c), pack_bytes(d));
 #elif FORM == FORM_I32
     const Quantizer q = quantizer_of(row);
     if (quad * 4u >= k_padded)

@@ -3,8 +3,10 @@
 //
 // Weights: panels of PANEL rows; a panel's chunks of 16 bytes (32 on CPU devices) follow each other along k, and the
 // rows of a panel lie side by side in each chunk: [n / PANEL][k / chunk][PANEL][chunk]. 8-bit weights are bytes in
-// order of k. 4-bit weights are two's complement nibbles; a word holds eight neighbours in k, bits 8i..8i+3 the i-th
-// and bits 8i+4..8i+7 the (i+4)-th, so that one mask gives four bytes that follow each other.
+// order of k. 4-bit weights are two's complement nibbles; a word holds eight neighbours in k, the even ones in its low
+// half and the odd ones in its high half, so that one mask gives two float16s that belong together. A mask of every
+// other nibble gives bytes k = 0, 4, 1, 5 (low nibbles) and 2, 6, 3, 7: int8 activations for 4-bit weights are kept in
+// that order (PERMUTED of linear_prepare.comp).
 // Scales: float32 [n_groups + 1][n_padded]; the last row is the bias. Padding is zero everywhere.
 // Activations: as linear_prepare.comp leaves them.
 #ifndef LINEAR_GLSL
@@ -24,12 +26,24 @@ layout(set = 0, binding = 0) uniform Params
     uint n_groups;
     uint group_padded; // columns of k that share a scale
     uint n_padded;     // distance of the scales' rows
+    uint out_type;     // of the result; the kernels that look at it no further write float32
+    float out_inverse_scale; // int8 results: after relu, which is the same as a higher out_low
+    float out_zero_point;
+    int out_low;
+    // Int8 activations: scale and zero point are in tensors of these types, else after each row, else these.
+    uint scale_type;
+    uint zero_point_type;
+    uint per_row; // 0: element 0 holds for all rows
+    uint scales_in_rows;
+    float activation_scale;
+    float activation_inverse_scale;
+    int activation_zero_point;
 };
 
-// Which nibble of a word is k's, k in 0..7: how far it is from the top.
+// How far the nibble of k, in 0..7, is from the top of its word.
 uint nibble_shift(uint k)
 {
-    return 28u - (k < 4u ? 8u * k : 8u * (k - 4u) + 4u);
+    return 28u - 16u * (k & 1u) - 4u * (k >> 1);
 }
 
 #endif

@@ -90,6 +90,7 @@ typedef struct qvk__planner qvk__planner;
 struct qvk__planner {
     const qvk__gpu_caps *caps;
     bool fp16_math; /* fp16 tensors may be multiplied in fp16 (sums are fp32 always) */
+    const struct qvk__linear_tuning *linear_tuning; /* src/kernels/linear.h; NULL: none */
     const qvk__graph *graph;
     /* Current shape of a tensor value (within its bound). */
     const qvk_tensor *(*desc)(qvk__planner *planner, int32_t value);

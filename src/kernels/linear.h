@@ -9,6 +9,23 @@
 
 #define QVK__LINEAR_PANEL 8u /* PANEL of linear.glsl: rows of weights side by side */
 
+/*
+ * Shapes of kernels, as measured on a device or asked for by a benchmark (qvk__planner.linear_tuning). Zero:
+ * the planner's own choice.
+ */
+typedef struct qvk__coopmat_tile {
+    uint32_t most_rows;
+    uint32_t warps_m, warps_n; /* subgroups of a work group, along M and N */
+    uint32_t frags_m, frags_n; /* 16 x 16 matrices of a subgroup */
+    uint32_t buffers;          /* stages in shared memory: 1 or 2 */
+} qvk__coopmat_tile;
+
+typedef struct qvk__linear_tuning {
+    int family; /* a qvk__linear_family to take where it fits */
+    uint32_t mv_threads, mv_panels, mv_max_rows;
+    qvk__coopmat_tile coopmat;
+} qvk__linear_tuning;
+
 typedef enum qvk__weight_format {
     QVK__WEIGHT_INT8,     /* [N, K] */
     QVK__WEIGHT_LOW_EVEN, /* 4 bits plus 8, even k in the low nibble (et_vk.linear_q4gsw) */
@@ -38,7 +55,9 @@ qvk__pack qvk__pack_weights(const qvk__linear_weights *weights, uint64_t first, 
  * one group's scales to the next in the source. */
 qvk__pack qvk__pack_scales(const qvk__linear_weights *weights, int32_t scales, qvk_dtype scale_dtype,
                            uint64_t scale_stride, int32_t bias, qvk_dtype bias_dtype);
-/* int32 [n_groups][n_padded]: sums of the weights of a group. */
-qvk__pack qvk__pack_weight_sums(const qvk__linear_weights *weights);
+/* What a zero point of the activations is multiplied with, for each column: the weights' sum, int32
+ * [n_padded], for one group; for several the sum of the groups' scaled sums, float32 [n_padded]. */
+qvk__pack qvk__pack_weight_sums(const qvk__linear_weights *weights, int32_t scales, qvk_dtype scale_dtype,
+                                uint64_t scale_stride);
 
 #endif

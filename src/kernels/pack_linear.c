@@ -7,7 +7,7 @@
 
 /* Meaning of qvk__pack.dims here. */
 enum { DIM_FIRST, DIM_LAST, DIM_K, DIM_ROW_BYTES, DIM_GROUP, DIM_GROUP_PADDED, DIM_K_PADDED, DIM_FORM };
-enum { FORM_FORMAT_BITS = 8 }; /* DIM_FORM: format in the low bits, bytes of a chunk above */
+enum { FORM_FORMAT_BITS = 8 }; /* DIM_FORM: format in the low bits, bytes of a chunk above (weights) */
 
 uint32_t qvk__linear_bits(qvk__weight_format format)
 {
@@ -57,27 +57,29 @@ static void pack_piece_slowly(const qvk__pack *pack, const uint8_t *row, int64_t
             dst[i] = (uint8_t)weight_at(pack, row, k + i);
         return;
     }
+    /* Bytes 0 and 1 of a word: columns 0, 2 and 4, 6; bytes 2 and 3: 1, 3 and 5, 7. */
     for (int64_t i = 0; i < PIECE; i++) {
-        int64_t low = k + i / 4 * 8 + i % 4;
-        dst[i] = (uint8_t)((weight_at(pack, row, low) & 15) | (weight_at(pack, row, low + 4) & 15) << 4);
+        const int64_t low = k + i / 4 * 8 + i % 2 * 4 + i % 4 / 2;
+        dst[i] = (uint8_t)((weight_at(pack, row, low) & 15) | (weight_at(pack, row, low + 2) & 15) << 4);
     }
 }
 
-/* Two words at a time: nibbles 0..3 of each word into the low halves of its bytes. */
-static uint64_t spread_nibbles(uint64_t low_halves)
+/* Of each word (two at a time) the low nibbles of its bytes, gathered in its low half. */
+static uint64_t gather_nibbles(uint64_t words)
 {
-    low_halves = (low_halves | low_halves << 8) & 0x00ff00ff00ff00ffu;
-    return (low_halves | low_halves << 4) & 0x0f0f0f0f0f0f0f0fu;
+    words &= 0x0f0f0f0f0f0f0f0fu;
+    words = (words | words >> 4) & 0x00ff00ff00ff00ffu;
+    return (words | words >> 8) & 0x0000ffff0000ffffu;
 }
 
 static void pack_nibbles(const uint8_t *src, bool high_even, uint8_t *dst)
 {
     for (int i = 0; i < 2; i++) {
-        uint64_t w;
+        uint64_t w, low, high;
         memcpy(&w, src + 8 * i, 8);
-        if (high_even)
-            w = (w & 0x0f0f0f0f0f0f0f0fu) << 4 | (w >> 4 & 0x0f0f0f0f0f0f0f0fu);
-        w = spread_nibbles(w & 0x0000ffff0000ffffu) | spread_nibbles(w >> 16 & 0x0000ffff0000ffffu) << 4;
+        low = gather_nibbles(w);
+        high = gather_nibbles(w >> 4);
+        w = high_even ? high | low << 16 : low | high << 16;
         w ^= 0x8888888888888888u; /* plus 8 becomes two's complement */
         memcpy(dst + 8 * i, &w, 8);
     }
@@ -136,34 +138,6 @@ qvk__pack qvk__pack_weights(const qvk__linear_weights *weights, uint64_t first, 
     return pack;
 }
 
-/* ---- sums ----------------------------------------------------------------------------------------------- */
-
-static void pack_sums(const qvk__pack *pack, const void *const *sources, uint64_t offset, void *dst,
-                      uint64_t bytes)
-{
-    const int64_t N = pack->dims[DIM_LAST], n_padded = (int64_t)qvk__linear_n_padded((uint64_t)N);
-    const int64_t group_padded = pack->dims[DIM_GROUP_PADDED];
-    int32_t *out = dst;
-
-    for (uint64_t at = offset / 4; at < (offset + bytes) / 4; at++) {
-        const int64_t n = (int64_t)at % n_padded, first = (int64_t)at / n_padded * group_padded;
-        const uint8_t *row = (const uint8_t *)sources[0] + n * pack->dims[DIM_ROW_BYTES];
-        int32_t sum = 0;
-        for (int64_t k = first; n < N && k < first + group_padded; k++)
-            sum += weight_at(pack, row, k);
-        *out++ = sum;
-    }
-}
-
-qvk__pack qvk__pack_weight_sums(const qvk__linear_weights *weights)
-{
-    qvk__pack pack = {.fn = pack_sums, .sources = {weights->value, -1, -1, -1}};
-
-    set_dims(weights, 0, weights->N, &pack);
-    pack.bytes = 4 * weights->n_groups * qvk__linear_n_padded(weights->N);
-    return pack;
-}
-
 /* ---- scales and bias ------------------------------------------------------------------------------------ */
 
 enum { DIM_N, DIM_N_GROUPS, DIM_STRIDE, DIM_SCALE_DTYPE, DIM_BIAS_DTYPE };
@@ -207,4 +181,55 @@ qvk__pack qvk__pack_scales(const qvk__linear_weights *weights, int32_t scales, q
                  (int64_t)bias_dtype},
         .bytes = 4 * (weights->n_groups + 1) * qvk__linear_n_padded(weights->N),
     };
+}
+
+/* ---- sums ----------------------------------------------------------------------------------------------- */
+
+/* Here DIM_FIRST holds the distance of the scales' rows and DIM_LAST is N; the scales' type is above the
+ * format. */
+enum { FORM_DTYPE_SHIFT = 16 };
+
+static double scaled_sum(const qvk__pack *pack, const uint8_t *row, const void *scales, int64_t n)
+{
+    const int64_t group = pack->dims[DIM_GROUP_PADDED], n_groups = pack->dims[DIM_K_PADDED];
+    const int64_t dtype = pack->dims[DIM_FORM] >> FORM_DTYPE_SHIFT;
+    double total = 0.0;
+
+    for (int64_t g = 0; g < n_groups; g++) {
+        int64_t sum = 0;
+        for (int64_t k = g * group; k < (g + 1) * group; k++)
+            sum += weight_at(pack, row, k);
+        total += (double)sum *
+                 (n_groups == 1 ? 1.0
+                                : (double)float_at(scales, dtype, (uint64_t)(g * pack->dims[DIM_FIRST] + n)));
+    }
+    return total;
+}
+
+static void pack_sums(const qvk__pack *pack, const void *const *sources, uint64_t offset, void *dst,
+                      uint64_t bytes)
+{
+    uint8_t *out = dst;
+
+    for (uint64_t at = offset / 4; at < (offset + bytes) / 4; at++, out += 4) {
+        const uint8_t *row = (const uint8_t *)sources[0] + (int64_t)at * pack->dims[DIM_ROW_BYTES];
+        const double sum =
+            (int64_t)at < pack->dims[DIM_LAST] ? scaled_sum(pack, row, sources[1], (int64_t)at) : 0.0;
+        const int32_t whole = (int32_t)(pack->dims[DIM_K_PADDED] == 1 ? sum : 0.0);
+        const float scaled = (float)sum;
+        memcpy(out, pack->dims[DIM_K_PADDED] == 1 ? (const void *)&whole : (const void *)&scaled, 4);
+    }
+}
+
+qvk__pack qvk__pack_weight_sums(const qvk__linear_weights *weights, int32_t scales, qvk_dtype scale_dtype,
+                                uint64_t scale_stride)
+{
+    qvk__pack pack = {.fn = pack_sums, .sources = {weights->value, scales, -1, -1}};
+
+    set_dims(weights, scale_stride, weights->N, &pack);
+    /* The number of groups is what counts here. */
+    pack.dims[DIM_K_PADDED] = (int64_t)weights->n_groups;
+    pack.dims[DIM_FORM] = (int64_t)weights->format | (int64_t)scale_dtype << FORM_DTYPE_SHIFT;
+    pack.bytes = 4 * qvk__linear_n_padded(weights->N);
+    return pack;
 }

@@ -113,8 +113,18 @@ static qvk_status planner_alias(qvk__planner *planner, int32_t out, int32_t in, 
     return QVK_OK;
 }
 
-qvk_status op_device_plan_call(op_device *device, const qvk__graph *graph, const op_values *values, bool base,
-                               op_device_plan *plan, qvk_error *err)
+static void look_at(qvk__gpu_caps *caps, op_device_view view)
+{
+    if (view == OP_DEVICE_BASE)
+        caps->flags = 0;
+    if ((view == OP_DEVICE_AS_GPU || view == OP_DEVICE_AS_GPU_NO_DOT) && caps->type == QVK__GPU_CPU)
+        caps->type = QVK__GPU_DISCRETE;
+    if (view == OP_DEVICE_AS_GPU_NO_DOT)
+        caps->flags &= ~(uint32_t)(QVK__CAP_DOT8 | QVK__CAP_DOT8_ACCELERATED | QVK__CAP_COOPMAT);
+}
+
+qvk_status op_device_plan_call(op_device *device, const qvk__graph *graph, const op_values *values,
+                               op_device_view view, op_device_plan *plan, qvk_error *err)
 {
     const qvk__node *node = &graph->nodes.data[0];
     const qvk__plan_fn fn = qvk__plan_of(node->op);
@@ -134,8 +144,7 @@ qvk_status op_device_plan_call(op_device *device, const qvk__graph *graph, const
 
     QVK__CHECK(fn, err, QVK_INTERNAL, "%s has no planner", qvk__op_name(node->op));
     *plan = (op_device_plan){0};
-    if (base)
-        planner.caps.flags = 0;
+    look_at(&planner.caps, view);
     planner.base.caps = &planner.caps;
     return fn(&planner.base, node, err);
 }
@@ -154,14 +163,6 @@ void op_device_plan_names(const op_device_plan *plan, char *out, size_t bytes)
     for (int i = 0; i < plan->n_dispatches && used < bytes; i++)
         used += (size_t)snprintf(out + used, bytes - used, "%s%s", i ? " " : "",
                                  qvk__kernel_name(plan->dispatches[i].kernel));
-}
-
-bool op_device_plan_differs(const op_device_plan *plan, const char *names)
-{
-    char own[512];
-
-    op_device_plan_names(plan, own, sizeof own);
-    return strcmp(own, names) != 0;
 }
 
 /* ---- memory --------------------------------------------------------------------------------------------- */

@@ -31,13 +31,21 @@ typedef struct op_device_plan {
 op_device *op_device_open(void);
 void op_device_close(op_device **device);
 
-/* Plans the graph's only node; `base`: as if the device had no optional capability. */
-qvk_status op_device_plan_call(op_device *device, const qvk__graph *graph, const op_values *values, bool base,
-                               op_device_plan *plan, qvk_error *err);
+/* What the planner is told about the device: kernels for other kinds of devices run on this one too. */
+typedef enum op_device_view {
+    OP_DEVICE_AS_IT_IS,
+    OP_DEVICE_AS_GPU,        /* a CPU device as if it were a GPU */
+    OP_DEVICE_AS_GPU_NO_DOT, /* and had no packed dot product */
+    OP_DEVICE_BASE,          /* without any optional capability */
+    OP_DEVICE_VIEWS
+} op_device_view;
+
+/* Plans the graph's only node. */
+qvk_status op_device_plan_call(op_device *device, const qvk__graph *graph, const op_values *values,
+                               op_device_view view, op_device_plan *plan, qvk_error *err);
 void op_device_plan_free(op_device *device, op_device_plan *plan);
 /* Names of the kernels in order, "a b c". */
 void op_device_plan_names(const op_device_plan *plan, char *out, size_t bytes);
-bool op_device_plan_differs(const op_device_plan *plan, const char *names);
 
 /* Uploads `values`, runs the dispatches, and reads everything back into `values`. Fails the test on any error
  * and when memory around a tensor was written. */

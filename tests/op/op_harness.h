@@ -5,8 +5,8 @@
  *
  * What it checks beyond results: no tensor but the outputs (and the arguments an operator writes) changes;
  * nothing is written beyond the space of a tensor (kernels.h, "Device formats"); the validation layer is
- * silent; every kernel set the device offers agrees - the call is planned with all capabilities and once more
- * with none.
+ * silent; every kernel set that runs on the device agrees - the call is planned with all capabilities, with
+ * none, and, on a CPU device, as for a GPU (op_device_view).
  */
 #ifndef QVK_TEST_OP_HARNESS_H
 #define QVK_TEST_OP_HARNESS_H
@@ -63,7 +63,7 @@ void op_call_ignore_output(op_call *call, int index);
 void op_call_check(op_call *call, const char *what, test_tolerance tolerance);
 /* The planner must refuse the call (QVK_UNSUPPORTED): it runs on the reference. */
 void op_call_check_fallback(op_call *call, const char *what);
-/* Kernels of the last checked call with all capabilities, as "a b c". */
+/* Kernels of the last checked call, as they ran last: "a b c". */
 const char *op_harness_kernels(const op_harness *harness);
 
 /* Frees the tensors of all calls so far. */

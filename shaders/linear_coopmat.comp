@@ -1,0 +1,312 @@
+// Linear for many rows on GPUs with cooperative matrices (KHR). A work group makes a tile of WARPS_M * FRAGS_M * 16 rows
+// by WARPS_N * FRAGS_N * 16 columns; a stage brings 64 bytes of each row of both operands into shared memory, weights
+// unpacked: 32 columns of k as float16, 64 as int8. While a stage is multiplied, the next one is on its way in registers.
+//
+// Products of a stage, or of half of it where groups are that small, start from zero and are scaled into the float32
+// totals, so that weights stay whole numbers and scales float32. ONE_GROUP: no scales between, the totals are those of
+// the products (int32 for int8).
+//
+// BITS  4 or 8: the weights'
+// INT8  1: int8 activations (FORM_I8 of linear_prepare.comp); 0: float16
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int8 : require
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_shader_subgroup_basic : require
+
+#include "elements.glsl"
+#include "linear.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint THREADS = 128u; // WARPS_M * WARPS_N * SUBGROUP
+layout(constant_id = 1) const uint SUBGROUP = 32u;
+layout(constant_id = 2) const uint WARPS_M = 2u;
+layout(constant_id = 3) const uint WARPS_N = 2u;
+layout(constant_id = 4) const uint FRAGS_M = 4u;
+layout(constant_id = 5) const uint FRAGS_N = 4u;
+layout(constant_id = 6) const uint BUFFERS = 2u; // 1: two barriers a stage, half the shared memory
+layout(constant_id = 7) const uint ONE_GROUP = 0u;
+layout(constant_id = 8) const uint SCALES = 1u; // a stage: 1, or 2 where group_padded is no multiple of it
+
+const uint TILE_M = WARPS_M * FRAGS_M * 16u;
+const uint TILE_N = WARPS_N * FRAGS_N * 16u;
+const uint ROW = 5u; // quads of 16 bytes: 64 bytes, and 16 that keep rows in different banks
+const uint STEPS = 2u; // multiplications a stage
+
+#if INT8
+#define STAGE_K  64u
+#define ELEMENT  int8_t
+#define SUM      int
+#define STEP_K   32
+// Small whole numbers as floats without a conversion: added to the mantissa of 1.5 * 2^23.
+#define SUM_ZERO 0x4b400000
+#else
+#define STAGE_K  32u
+#define ELEMENT  float16_t
+#define SUM      float
+#define STEP_K   16
+#define SUM_ZERO 0.0
+#endif
+// Chunks of packed weights a stage takes of each row.
+#define CHUNKS   (STAGE_K * BITS / 128u)
+
+layout(set = 0, binding = 1) readonly buffer Activations
+{
+    uvec4 activations[];
+};
+layout(set = 0, binding = 2) readonly buffer Weights
+{
+    uvec4 weights[];
+};
+layout(set = 0, binding = 3) readonly buffer Scales
+{
+    float scales[];
+};
+layout(set = 0, binding = 4) writeonly buffer Result
+{
+    uint result_words[];
+};
+layout(set = 0, binding = 4) writeonly buffer ResultQuads
+{
+    uvec4 result_quads[];
+};
+#if INT8
+// Sums of the weights of a column: whole numbers for one group, else scaled and added up (float32).
+layout(set = 0, binding = 5) readonly buffer WeightSums
+{
+    int weight_sums[];
+};
+#endif
+
+#include "linear_result.glsl"
+
+shared uvec4 a_tile[BUFFERS * TILE_M * ROW];
+shared uvec4 b_tile[BUFFERS * TILE_N * ROW];
+shared float stage_scales[BUFFERS * SCALES * TILE_N];
+shared uvec4 corner[16u * 4u]; // 16 x 16 numbers of columns, to find out which element of a matrix is where
+
+const uint A_LOADS = (TILE_M * 4u + THREADS - 1u) / THREADS;
+const uint B_LOADS = (TILE_N * CHUNKS + THREADS - 1u) / THREADS;
+const uint SCALE_LOADS = (TILE_N * SCALES + THREADS - 1u) / THREADS;
+
+uint first_m, first_n; // of the tile; first_n inside the weights at hand
+uint n_chunks, last_panel;
+uvec4 a_next[A_LOADS], b_next[B_LOADS];
+float scale_next[SCALE_LOADS];
+
+// ---- a stage: device memory to registers to shared memory ------------------------------------------------------------
+
+void fetch(uint stage)
+{
+    [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
+        const uint at = i * THREADS + gl_LocalInvocationIndex;
+        const uint row = min(first_m + at / 4u, n_rows - 1u);
+        if (TILE_M * 4u % THREADS == 0u || at < TILE_M * 4u)
+            a_next[i] = activations[row * (row_words / 4u) + stage * 4u + at % 4u];
+    }
+    [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {
+        // Eight neighbours read a panel's chunk, 128 bytes.
+        const uint at = i * THREADS + gl_LocalInvocationIndex;
+        const uint column = at / (PANEL * CHUNKS) * PANEL + at % PANEL, chunk = at / PANEL % CHUNKS;
+        const uint panel = min((first_n + column) / PANEL, last_panel);
+        if (TILE_N * CHUNKS % THREADS == 0u || at < TILE_N * CHUNKS)
+            b_next[i] = weights[(panel * n_chunks + stage * CHUNKS + chunk) * PANEL + at % PANEL];
+    }
+    if (ONE_GROUP != 0u)
+        return;
+    [[unroll]] for (uint i = 0u; i < SCALE_LOADS; i++) {
+        const uint at = i * THREADS + gl_LocalInvocationIndex;
+        const uint group = min((stage * SCALES + at / TILE_N) * (STAGE_K / SCALES) / group_padded, n_groups - 1u);
+        const uint n = min(first_column + first_n + at % TILE_N, n_padded - 1u);
+        scale_next[i] = scales[group * n_padded + n];
+    }
+}
+
+#if !INT8
+uint less(uint halves, float16_t offset)
+{
+    return packFloat2x16(unpackFloat2x16(halves) - f16vec2(offset));
+}
+#endif
+
+// Sixteen bytes of packed weights into shared memory, from quad `to` on.
+void unpack(uvec4 chunk, uint to)
+{
+#if INT8 && BITS == 8
+    b_tile[to] = chunk;
+#elif INT8
+    // 16 times the weights: they stay in the upper halves of their bytes.
+    [[unroll]] for (uint i = 0u; i < 2u; i++) {
+        const uint a = chunk[2u * i], b = chunk[2u * i + 1u];
+        b_tile[to + i] = uvec4((a << 4) & 0xf0f0f0f0u, a & 0xf0f0f0f0u, (b << 4) & 0xf0f0f0f0u, b & 0xf0f0f0f0u);
+    }
+#elif BITS == 8
+    // A byte in the mantissa of 1024, its sign bit turned over, is 1152 more than the weight.
+    [[unroll]] for (uint i = 0u; i < 2u; i++) {
+        uvec4 quad;
+        [[unroll]] for (uint j = 0u; j < 2u; j++) {
+            const uint w = chunk[2u * i + j];
+            quad[2u * j] = less(((w & 0xffu) | ((w & 0xff00u) << 8)) ^ 0x64806480u, 1152.0hf);
+            quad[2u * j + 1u] = less((((w >> 16) & 0xffu) | ((w >> 8) & 0xff0000u)) ^ 0x64806480u, 1152.0hf);
+        }
+        b_tile[to + i] = quad;
+    }
+#else
+    [[unroll]] for (uint i = 0u; i < 4u; i++) {
+        uvec4 quad;
+        [[unroll]] for (uint j = 0u; j < 4u; j++)
+            quad[j] = less(((chunk[i] >> (4u * j)) & 0x000f000fu) ^ 0x64086408u, 1032.0hf);
+        b_tile[to + i] = quad;
+    }
+#endif
+}
+
+void put(uint buffer_index)
+{
+    [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
+        const uint at = i * THREADS + gl_LocalInvocationIndex;
+        if (TILE_M * 4u % THREADS == 0u || at < TILE_M * 4u)
+            a_tile[(buffer_index * TILE_M + at / 4u) * ROW + at % 4u] = a_next[i];
+    }
+    [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {
+        const uint at = i * THREADS + gl_LocalInvocationIndex;
+        const uint column = at / (PANEL * CHUNKS) * PANEL + at % PANEL, chunk = at / PANEL % CHUNKS;
+        if (TILE_N * CHUNKS % THREADS == 0u || at < TILE_N * CHUNKS)
+            unpack(b_next[i], (buffer_index * TILE_N + column) * ROW + chunk * (4u / CHUNKS));
+    }
+    if (ONE_GROUP != 0u)
+        return;
+    [[unroll]] for (uint i = 0u; i < SCALE_LOADS; i++) {
+        const uint at = i * THREADS + gl_LocalInvocationIndex;
+        if (TILE_N * SCALES % THREADS == 0u || at < TILE_N * SCALES)
+            stage_scales[buffer_index * SCALES * TILE_N + at] = scale_next[i];
+    }
+}
+
+// ---- products -----------------------------------------------------------------------------------------------------------
+
+#define MATRIX(type, rows, columns, use) coopmat<type, gl_ScopeSubgroup, rows, columns, use>
+#define TOTAL MATRIX(float, 16, 16, gl_MatrixUseAccumulator)
+#define PRODUCT MATRIX(SUM, 16, 16, gl_MatrixUseAccumulator)
+
+TOTAL totals[FRAGS_M * FRAGS_N];
+PRODUCT products[ONE_GROUP != 0u ? FRAGS_M * FRAGS_N : 1u];
+TOTAL columns_of; // the column of each element
+uint warp_m, warp_n; // first row and column of this subgroup in the tile
+
+void multiply(uint buffer_index)
+{
+    MATRIX(ELEMENT, 16, STEP_K, gl_MatrixUseA) a[STEPS * FRAGS_M];
+    MATRIX(ELEMENT, STEP_K, 16, gl_MatrixUseB) b[STEPS];
+    [[unroll]] for (uint s = 0u; s < STEPS; s++)
+        [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
+            coopMatLoad(a[s * FRAGS_M + i], a_tile, (buffer_index * TILE_M + warp_m + i * 16u) * ROW + 2u * s, ROW,
+                        gl_CooperativeMatrixLayoutRowMajor);
+    [[unroll]] for (uint j = 0u; j < FRAGS_N; j++) {
+        [[unroll]] for (uint s = 0u; s < STEPS; s++)
+            coopMatLoad(b[s], b_tile, (buffer_index * TILE_N + warp_n + j * 16u) * ROW + 2u * s, ROW,
+                        gl_CooperativeMatrixLayoutColumnMajor);
+        if (ONE_GROUP != 0u) {
+            [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
+                [[unroll]] for (uint s = 0u; s < STEPS; s++)
+                    products[j * FRAGS_M + i] =
+                        coopMatMulAdd(a[s * FRAGS_M + i], b[s], products[j * FRAGS_M + i]);
+            continue;
+        }
+        [[unroll]] for (uint g = 0u; g < SCALES; g++) {
+            float scale[16]; // of this invocation's elements
+            [[unroll]] for (uint e = 0u; e < columns_of.length(); e++)
+                scale[e] = stage_scales[(buffer_index * SCALES + g) * TILE_N + warp_n + j * 16u + uint(columns_of[e])];
+            [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
+                PRODUCT product = PRODUCT(SUM_ZERO);
+                [[unroll]] for (uint s = g * (STEPS / SCALES); s < (g + 1u) * (STEPS / SCALES); s++)
+                    product = coopMatMulAdd(a[s * FRAGS_M + i], b[s], product);
+                [[unroll]] for (uint e = 0u; e < product.length(); e++) {
+#if INT8
+                    totals[j * FRAGS_M + i][e] += (intBitsToFloat(product[e]) - 12582912.0) * scale[e];
+#else
+                    totals[j * FRAGS_M + i][e] += product[e] * scale[e];
+#endif
+                }
+            }
+        }
+    }
+}
+
+// ---- results --------------------------------------------------------------------------------------------------------------
+
+// A 16 x 16 matrix at a time through shared memory, each subgroup in its own part of a_tile.
+void finish_tile()
+{
+    const uint mine = gl_SubgroupID * 16u * ROW, lane = gl_SubgroupInvocationID;
+    [[unroll]] for (uint j = 0u; j < FRAGS_N; j++)
+        [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
+            if (ONE_GROUP != 0u)
+                coopMatStore(products[j * FRAGS_M + i], a_tile, mine, ROW, gl_CooperativeMatrixLayoutRowMajor);
+            else
+                coopMatStore(totals[j * FRAGS_M + i], a_tile, mine, ROW, gl_CooperativeMatrixLayoutRowMajor);
+            subgroupBarrier();
+            for (uint half_row = lane; half_row < 32u; half_row += SUBGROUP) {
+                const uint m = first_m + warp_m + i * 16u + half_row / 2u;
+                const uint n = first_column + first_n + warp_n + j * 16u + half_row % 2u * 8u;
+                if (m >= n_rows || n >= last_column)
+                    continue;
+                const uvec4 low = a_tile[mine + half_row / 2u * ROW + half_row % 2u * 2u];
+                const uvec4 high = a_tile[mine + half_row / 2u * ROW + half_row % 2u * 2u + 1u];
+                const Quantizer q = quantizer_of(m);
+                vec4 y_low, y_high;
+                [[unroll]] for (uint e = 0u; e < 4u; e++) {
+                    y_low[e] = finish(low[e], min(n + e, n_padded - 1u), q);
+                    y_high[e] = finish(high[e], min(n + 4u + e, n_padded - 1u), q);
+                }
+                store8(m, n, y_low, y_high);
+            }
+            subgroupBarrier();
+        }
+}
+
+void main()
+{
+    const uint tiles_m = (n_rows + TILE_M - 1u) / TILE_M;
+    const uint group =
+        gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    // Tiles of the same weights run side by side, so that weights come from the cache.
+    first_m = group % tiles_m * TILE_M;
+    first_n = group / tiles_m * TILE_N;
+    if (first_n >= last_column - first_column)
+        return;
+    n_chunks = k_padded * BITS / 128u;
+    last_panel = (last_column - first_column - 1u) / PANEL;
+    warp_m = gl_SubgroupID / WARPS_N * FRAGS_M * 16u;
+    warp_n = gl_SubgroupID % WARPS_N * FRAGS_N * 16u;
+
+    for (uint i = gl_LocalInvocationIndex; i < 64u; i += THREADS)
+        corner[i] = floatBitsToUint(vec4(float(i % 4u * 4u)) + vec4(0.0, 1.0, 2.0, 3.0));
+    fetch(0u);
+    put(0u);
+    barrier();
+    coopMatLoad(columns_of, corner, 0u, 4u, gl_CooperativeMatrixLayoutRowMajor);
+    [[unroll]] for (uint f = 0u; f < FRAGS_M * FRAGS_N; f++) {
+        if (ONE_GROUP != 0u)
+            products[f] = PRODUCT(SUM(0));
+        else
+            totals[f] = TOTAL(0.0);
+    }
+
+    const uint n_stages = k_padded / STAGE_K;
+    [[dont_unroll]] for (uint stage = 0u; stage < n_stages; stage++) {
+        const bool more = stage + 1u < n_stages;
+        if (more)
+            fetch(stage + 1u);
+        multiply(stage % BUFFERS);
+        if (BUFFERS == 1u)
+            barrier();
+        if (more)
+            put((stage + 1u) % BUFFERS);
+        barrier();
+    }
+    finish_tile();
+}

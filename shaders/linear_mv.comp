@@ -1,0 +1,375 @@
+// Linear for a few rows on GPUs: bound by reading the weights once. A work group takes PANELS panels of 8 columns and
+// all of k: an invocation has one row of each panel and every SLOTS-th chunk of 16 bytes, so that a subgroup reads
+// whole lines, and activations loaded for one panel serve the others.
+//
+// BITS  4 or 8: the weights'
+// ACT   1 float32, 2 float16: activations as they are; 3 int8 rows of linear_prepare.comp;
+//       4 float32, 5 float16, quantized here
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+
+#include "elements.glsl"
+#include "linear.glsl"
+#include "qint8.glsl"
+
+#define IS_INT (ACT >= 3)
+#if IS_INT
+#include "dot8.glsl"
+#define SUM int
+#else
+#define SUM float
+#endif
+#if BITS == 4
+#define PER_WORD 8u // columns of k
+#else
+#define PER_WORD 4u
+#endif
+#define CHUNK    (4u * PER_WORD)
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint THREADS = 256u;
+layout(constant_id = 1) const uint PANELS = 2u;
+layout(constant_id = 2) const uint ROWS = 1u;            // n_rows
+layout(constant_id = 3) const uint WORDS_PER_SCALE = 4u; // 1, 2 or 4
+layout(constant_id = 4) const uint ONE_GROUP = 0u;       // int8: sums stay integers to the end
+layout(constant_id = 5) const uint SUBGROUP = 32u;
+
+const uint SLOTS = THREADS / PANEL;
+const uint SUBGROUPS = THREADS / SUBGROUP;
+const uint SUMS = PANELS * ROWS * PANEL; // a work group's results
+
+layout(set = 0, binding = 1) readonly buffer Activations
+{
+    uvec4 activations[];
+};
+layout(set = 0, binding = 2) readonly buffer Weights
+{
+    uvec4 weights[];
+};
+layout(set = 0, binding = 3) readonly buffer Scales
+{
+    float scales[];
+};
+layout(set = 0, binding = 4) writeonly buffer Result
+{
+    uint result_words[];
+};
+#if IS_INT
+layout(set = 0, binding = 5) readonly buffer ActivationScales
+{
+    uint scale_words[];
+};
+layout(set = 0, binding = 6) readonly buffer ActivationZeroPoints
+{
+    uint zero_point_words[];
+};
+ELEMENT_READER(read_scale, scale_words)
+ELEMENT_READER(read_zero_point, zero_point_words)
+#endif
+
+shared float shared_totals[SUBGROUPS * SUMS];
+shared int shared_sums[ONE_GROUP != 0u ? SUBGROUPS * SUMS : 1u];
+
+#if IS_INT
+struct Quantizer
+{
+    float scale, inverse_scale;
+    int zero_point;
+};
+
+Quantizer quantizer_of(uint row)
+{
+    float scale = activation_scale;
+    int zero_point = activation_zero_point;
+    if (scale_type != 0u) {
+        const uint index = per_row != 0u ? row : 0u;
+        scale = read_scale(scale_type, index);
+        zero_point = int(clamp(read_zero_point(zero_point_type, index), -128.0, 127.0));
+    } else if (scales_in_rows != 0u) {
+        const uvec4 tail = activations[row * (row_words / 4u) + k_padded / 16u];
+        scale = uintBitsToFloat(tail.x);
+        zero_point = int(tail.y);
+    }
+    const float inverse = scale_type != 0u ? exact_div(1.0, scale) : activation_inverse_scale;
+    return Quantizer(is_finite(scale) ? scale : uintBitsToFloat(NAN_BITS), inverse, zero_point);
+}
+#endif
+
+// ---- a word of weights against the activations it meets --------------------------------------------------------------
+
+#if !IS_INT
+// Weights are made floats by writing them into the mantissa of 2^23; a weight that sits p bits up comes out 2^p times
+// too large, for which its activation is made 2^p times smaller.
+#if BITS == 4
+const uint SHIFTS[8] = uint[8](0u, 16u, 4u, 0u, 8u, 4u, 12u, 8u);
+const uint FROM_HIGH[8] = uint[8](0u, 0u, 0u, 1u, 0u, 1u, 0u, 1u); // taken from the word 20 bits down
+#define HIGH_SHIFT  20
+#define FIELD       15u
+#define FIELD_SIGN  8u
+#else
+const uint SHIFTS[4] = uint[4](0u, 8u, 0u, 8u);
+const uint FROM_HIGH[4] = uint[4](0u, 0u, 1u, 1u);
+#define HIGH_SHIFT  16
+#define FIELD       255u
+#define FIELD_SIGN  128u
+#endif
+
+float weight_of(uint word, uint high, uint i)
+{
+    const uint field = (FROM_HIGH[i] != 0u ? high : word) & (FIELD << SHIFTS[i]);
+    return uintBitsToFloat(field ^ (0x4b000000u | (FIELD_SIGN << SHIFTS[i]))) -
+           float(0x800000u + (FIELD_SIGN << SHIFTS[i]));
+}
+
+struct Operand
+{
+    float x[PER_WORD];
+};
+
+Operand load(uint row, uint k)
+{
+    Operand a;
+#if ACT == 1
+    const uint at = (row * row_words + k) / 4u;
+    [[unroll]] for (uint q = 0u; q < PER_WORD / 4u; q++) {
+        const vec4 v = uintBitsToFloat(activations[at + q]);
+        [[unroll]] for (uint i = 0u; i < 4u; i++)
+            a.x[4u * q + i] = v[i];
+    }
+#else
+    const uint at = row * row_words + k / 2u;
+    const uvec4 quad = activations[at / 4u];
+    [[unroll]] for (uint i = 0u; i < PER_WORD; i += 2u) {
+#if BITS == 4
+        const vec2 v = unpackHalf2x16(quad[i / 2u]);
+#else
+        const vec2 v = unpackHalf2x16((k & 4u) == 0u ? quad[i / 2u] : quad[2u + i / 2u]);
+#endif
+        a.x[i] = v.x;
+        a.x[i + 1u] = v.y;
+    }
+#endif
+    [[unroll]] for (uint i = 0u; i < PER_WORD; i++)
+        a.x[i] *= 1.0 / float(1u << SHIFTS[i]);
+    return a;
+}
+
+void multiply(uint word, Operand a[ROWS], inout float sum[ROWS])
+{
+    const uint high = word >> HIGH_SHIFT;
+    float w[PER_WORD];
+    [[unroll]] for (uint i = 0u; i < PER_WORD; i++)
+        w[i] = weight_of(word, high, i);
+    [[unroll]] for (uint m = 0u; m < ROWS; m++)
+        [[unroll]] for (uint i = 0u; i < PER_WORD; i++)
+            sum[m] += a[m].x[i] * w[i];
+}
+#else
+// The sums of 4-bit weights are 16 times too large until the end of a group: the weights stay in the upper halves of
+// their bytes.
+#if BITS == 4
+#define SUM_SHIFT 4
+#else
+#define SUM_SHIFT 0
+#endif
+
+struct Operand
+{
+    int q[PER_WORD / 4u];
+};
+
+#if ACT >= 4
+vec4 load4(uint row, uint k)
+{
+#if ACT == 4
+    return uintBitsToFloat(activations[(row * row_words + k) / 4u]);
+#else
+    const uvec4 quad = activations[(row * row_words + k / 2u) / 4u];
+    const uvec2 pair = (k & 4u) == 0u ? quad.xy : quad.zw;
+    return vec4(unpackHalf2x16(pair.x), unpackHalf2x16(pair.y));
+#endif
+}
+
+ivec4 quantize4(vec4 x, Quantizer q)
+{
+    const float z = float(q.zero_point);
+    return ivec4(quantize_int8(x.x, q.inverse_scale, z), quantize_int8(x.y, q.inverse_scale, z),
+                 quantize_int8(x.z, q.inverse_scale, z), quantize_int8(x.w, q.inverse_scale, z));
+}
+#endif
+
+Operand load(uint row, uint k, Quantizer quantizer)
+{
+    Operand a;
+#if ACT == 3
+    const uvec4 quad = activations[(row * row_words + k / 4u) / 4u];
+#if BITS == 4
+    const uvec2 pair = (k & 8u) == 0u ? quad.xy : quad.zw;
+    a.q[0] = int(pair.x);
+    a.q[1] = int(pair.y);
+#else
+    a.q[0] = int(quad[(k / 4u) & 3u]);
+#endif
+#elif BITS == 4
+    const ivec4 even = quantize4(load4(row, k), quantizer), odd = quantize4(load4(row, k + 4u), quantizer);
+    a.q[0] = int(pack_bytes(ivec4(even.x, odd.x, even.y, odd.y)));
+    a.q[1] = int(pack_bytes(ivec4(even.z, odd.z, even.w, odd.w)));
+#else
+    a.q[0] = int(pack_bytes(quantize4(load4(row, k), quantizer)));
+#endif
+    return a;
+}
+
+void multiply(uint word, Operand a[ROWS], Quantizer quantizers[ROWS], inout int sum[ROWS])
+{
+#if BITS == 4
+    const int low = int((word << 4) & 0xf0f0f0f0u), high = int(word & 0xf0f0f0f0u);
+    const int weight_sum = dot8(0x01010101, low) + dot8(0x01010101, high);
+    [[unroll]] for (uint m = 0u; m < ROWS; m++)
+        sum[m] += dot8(a[m].q[0], low) + dot8(a[m].q[1], high) - quantizers[m].zero_point * weight_sum;
+#else
+    const int weight_sum = dot8(0x01010101, int(word));
+    [[unroll]] for (uint m = 0u; m < ROWS; m++)
+        sum[m] += dot8(a[m].q[0], int(word)) - quantizers[m].zero_point * weight_sum;
+#endif
+}
+#endif
+
+// ---- results -------------------------------------------------------------------------------------------------------------
+
+#if IS_INT
+float result_of(uint panel, uint m, uint lane, uint n, Quantizer quantizer)
+#else
+float result_of(uint panel, uint m, uint lane, uint n)
+#endif
+{
+    const uint at = (panel * ROWS + m) * PANEL + lane;
+    precise float y = 0.0;
+#if IS_INT
+    if (ONE_GROUP != 0u) {
+        int sum = 0;
+        for (uint s = 0u; s < SUBGROUPS; s++)
+            sum += shared_sums[s * SUMS + at];
+        precise float factor = quantizer.scale * scales[n];
+        y = float(sum >> SUM_SHIFT) * factor;
+    } else
+#endif
+        for (uint s = 0u; s < SUBGROUPS; s++)
+            y += shared_totals[s * SUMS + at];
+    y += scales[n_groups * n_padded + n];
+    return y;
+}
+
+// One word of the result: a float32, two float16 or four int8 of a row.
+void store_word(uint index, uint first_panel)
+{
+    const uint shift = elements_shift(out_type), per_word = 1u << shift;
+    const uint words = PANELS * PANEL >> shift, m = index / words, first = index % words << shift;
+    const uint first_n = first_column + first_panel * PANEL + first;
+    uint word = 0u;
+    if (first_n >= last_column)
+        return;
+#if IS_INT
+    const Quantizer quantizer = quantizer_of(m);
+#endif
+    for (uint i = 0u; i < per_word; i++) {
+        const uint column = first + i, n = min(first_n + i, n_padded - 1u);
+#if IS_INT
+        const float y = result_of(column / PANEL, m, column % PANEL, n, quantizer);
+#else
+        const float y = result_of(column / PANEL, m, column % PANEL, n);
+#endif
+        if (out_type == DTYPE_F32)
+            word = floatBitsToUint(y);
+        else if (out_type == DTYPE_F16)
+            word |= half_bits(y) << (16u * i);
+        else
+            word |= (uint(max(quantize_int8(y, out_inverse_scale, out_zero_point), out_low)) & 255u) << (8u * i);
+    }
+    result_words[(m * n_columns + first_n) >> shift] = word;
+}
+
+void main()
+{
+    const uint group =
+        gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    const uint first_panel = group * PANELS, lane = gl_LocalInvocationIndex % PANEL;
+    const uint slot = gl_LocalInvocationIndex / PANEL, n_chunks = k_padded / CHUNK;
+    const uint last_panel = (last_column - first_column - 1u) / PANEL;
+    if (first_panel > last_panel)
+        return;
+
+    float total[PANELS][ROWS];
+    SUM sum[PANELS][ROWS];
+    [[unroll]] for (uint p = 0u; p < PANELS; p++)
+        [[unroll]] for (uint m = 0u; m < ROWS; m++) {
+            total[p][m] = 0.0;
+            sum[p][m] = SUM(0);
+        }
+#if IS_INT
+    Quantizer quantizers[ROWS];
+    [[unroll]] for (uint m = 0u; m < ROWS; m++)
+        quantizers[m] = quantizer_of(m);
+#endif
+
+    for (uint c = slot; c < n_chunks; c += SLOTS) {
+        uvec4 w[PANELS];
+        [[unroll]] for (uint p = 0u; p < PANELS; p++)
+            w[p] = weights[(min(first_panel + p, last_panel) * n_chunks + c) * PANEL + lane];
+        [[unroll]] for (uint i = 0u; i < 4u; i++) {
+            const uint k = c * CHUNK + i * PER_WORD;
+            Operand a[ROWS];
+            [[unroll]] for (uint m = 0u; m < ROWS; m++)
+#if IS_INT
+                a[m] = load(m, k, quantizers[m]);
+#else
+                a[m] = load(m, k);
+#endif
+            [[unroll]] for (uint p = 0u; p < PANELS; p++) {
+#if IS_INT
+                multiply(w[p][i], a, quantizers, sum[p]);
+                if (ONE_GROUP != 0u)
+                    continue;
+#else
+                multiply(w[p][i], a, sum[p]);
+#endif
+                if ((i + 1u) % WORDS_PER_SCALE != 0u)
+                    continue;
+                const uint n = first_column + min(first_panel + p, last_panel) * PANEL + lane;
+                const float scale = scales[min(k / group_padded, n_groups - 1u) * n_padded + n];
+                [[unroll]] for (uint m = 0u; m < ROWS; m++) {
+#if IS_INT
+                    precise float factor = quantizers[m].scale * scale;
+                    total[p][m] += float(sum[p][m] >> SUM_SHIFT) * factor;
+#else
+                    total[p][m] += sum[p][m] * scale;
+#endif
+                    sum[p][m] = SUM(0);
+                }
+            }
+        }
+    }
+
+    // Sums over the slots: first inside the subgroup, then among the subgroups.
+    const uint subgroup = gl_LocalInvocationIndex / SUBGROUP;
+    [[unroll]] for (uint p = 0u; p < PANELS; p++)
+        [[unroll]] for (uint m = 0u; m < ROWS; m++) {
+            [[unroll]] for (uint step = PANEL; step < SUBGROUP; step <<= 1)
+                total[p][m] += subgroupShuffleXor(total[p][m], step);
+            if (gl_LocalInvocationIndex % SUBGROUP < PANEL)
+                shared_totals[subgroup * SUMS + (p * ROWS + m) * PANEL + lane] = total[p][m];
+#if IS_INT
+            if (ONE_GROUP != 0u) {
+                [[unroll]] for (uint step = PANEL; step < SUBGROUP; step <<= 1)
+                    sum[p][m] += subgroupShuffleXor(sum[p][m], step);
+                if (gl_LocalInvocationIndex % SUBGROUP < PANEL)
+                    shared_sums[subgroup * SUMS + (p * ROWS + m) * PANEL + lane] = sum[p][m];
+            }
+#endif
+        }
+    barrier();
+    for (uint i = gl_LocalInvocationIndex; i < SUMS >> elements_shift(out_type); i += THREADS)
+        store_word(i, first_panel);
+}

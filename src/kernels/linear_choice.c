@@ -1,0 +1,355 @@
+/* Chooses kernels of quantized linears by what the device can do and by shape, never by who made it. */
+#include "kernels/linear_choice.h"
+
+#define PANEL       QVK__LINEAR_PANEL
+#define IS(c, bits) (qvk__linear_bits((c)->weights.format) == (bits))
+
+static bool is_float(const qvk__linear_call *c)
+{
+    return c->activation == QVK__ACTIVATION_FLOAT;
+}
+
+static bool has(const qvk__planner *planner, qvk__kernel kernel)
+{
+    return qvk__kernel_usable(kernel, planner->caps) &&
+           planner->caps->max_buffers >= qvk__kernel_info_of(kernel)->n_buffers;
+}
+
+/* Splits `n` into as few parts of at most `most` as possible, all about equal. */
+static uint64_t even_part(uint64_t n, uint64_t most)
+{
+    return qvk__div_up(n, qvk__div_up(n, most));
+}
+
+/* Largest power of two that divides n, at most `most`. */
+static uint32_t power_of_two_in(uint64_t n, uint32_t most)
+{
+    uint32_t power = 1;
+
+    while (power < most && n % (2 * power) == 0)
+        power *= 2;
+    return power;
+}
+
+/* ---- how k is laid out ---------------------------------------------------------------------------------- */
+
+static void lay_out(qvk__linear_call *c, const qvk__linear_choice *how)
+{
+    qvk__linear_weights *w = &c->weights;
+
+    w->chunk_bytes = how->chunk_bytes;
+    if (w->n_groups == 1) {
+        w->k_padded = w->group_padded = qvk__round_up(QVK__MAX(w->K, 1), how->k_align);
+    } else {
+        w->group_padded = qvk__round_up(w->group_size, how->group_align);
+        w->k_padded = qvk__round_up(w->n_groups * w->group_padded, how->k_align);
+    }
+}
+
+/* Activations need neither moving nor padding. */
+static bool is_whole(const qvk__linear_call *c)
+{
+    return c->weights.k_padded == c->weights.K;
+}
+
+static void set_specs(qvk__linear_choice *out, const uint32_t *specs, uint32_t n)
+{
+    memcpy(out->specs, specs, n * sizeof *specs);
+    out->n_specs = n;
+}
+#define SET_SPECS(out, ...)                                                                                  \
+    set_specs(out, (const uint32_t[]){__VA_ARGS__}, QVK__COUNT(((const uint32_t[]){__VA_ARGS__})))
+
+/* ---- any device ----------------------------------------------------------------------------------------- */
+
+static void choose_base(qvk__linear_call *c, qvk__linear_choice *out)
+{
+    *out = (qvk__linear_choice){
+        .family = QVK__LINEAR_BASE,
+        .kernel = IS(c, 8) ? is_float(c) ? QVK__KERNEL_LINEAR_F32_QB8W_BASE : QVK__KERNEL_LINEAR_QD8_QB8W_BASE
+                  : is_float(c) ? QVK__KERNEL_LINEAR_F32_QB4W_BASE
+                                : QVK__KERNEL_LINEAR_QD8_QB4W_BASE,
+        .k_align = 32,
+        .group_align = 8,
+        .chunk_bytes = 16,
+        .rows = 4,
+        .columns = 1,
+        .invocations = 64,
+    };
+    SET_SPECS(out, 64);
+    lay_out(c, out);
+    out->form = !is_float(c)                                 ? QVK__FORM_I32
+                : is_whole(c) && c->x_dtype == QVK_DTYPE_F32 ? QVK__FORM_AS_IS
+                                                             : QVK__FORM_F32;
+}
+
+/* ---- CPU devices ---------------------------------------------------------------------------------------- */
+
+/* Eights of k between scales, as linear_cpu.comp wants it. */
+static uint32_t cpu_flush(const qvk__linear_call *c)
+{
+    return c->weights.n_groups == 1 ? 16 : power_of_two_in(c->weights.group_padded, 64) / 8;
+}
+
+static void choose_cpu(qvk__linear_call *c, qvk__linear_choice *out)
+{
+    const uint64_t panels = qvk__div_up(c->weights.N, PANEL);
+
+    *out = (qvk__linear_choice){
+        .family = QVK__LINEAR_CPU, .k_align = 64, .group_align = 8, .chunk_bytes = 32, .invocations = 1};
+    lay_out(c, out);
+    if (is_float(c)) {
+        out->form = is_whole(c) && c->x_dtype == QVK_DTYPE_F32 ? QVK__FORM_AS_IS : QVK__FORM_F32;
+        out->kernel = IS(c, 8) ? QVK__KERNEL_LINEAR_F32_QB8W_CPU : QVK__KERNEL_LINEAR_F32_QB4W_CPU;
+    } else if (IS(c, 8) || c->M == 1) {
+        out->form = QVK__FORM_I32;
+        out->kernel = IS(c, 8) ? QVK__KERNEL_LINEAR_QD8_QB8W_CPU : QVK__KERNEL_LINEAR_QD8_QB4W_CPU;
+    } else {
+        out->form = QVK__FORM_PAIR;
+        out->kernel = QVK__KERNEL_LINEAR_QD8X2_QB4W_CPU;
+    }
+    const uint64_t rows_a_word = out->form == QVK__FORM_PAIR ? 2 : 1;
+    const uint64_t words = qvk__div_up(c->M, rows_a_word), tm = even_part(words, 4 * rows_a_word);
+    /* Wide tiles read activations less often; but a few work groups per core are needed. */
+    uint64_t tn = c->M == 1 ? 8 : 4;
+    while (tn > 1 && qvk__div_up(words, tm) * (panels / tn) < 16)
+        tn /= 2;
+    out->rows = tm * rows_a_word;
+    out->columns = tn * PANEL;
+    SET_SPECS(out, (uint32_t)tm, (uint32_t)tn, cpu_flush(c));
+}
+
+static bool fits_cpu(const qvk__planner *planner)
+{
+    /* Made for 8 invocations a subgroup, which is what LLVM makes of 256-bit vectors. */
+    return planner->caps->type == QVK__GPU_CPU && planner->caps->subgroup_size == 8 &&
+           has(planner, QVK__KERNEL_LINEAR_F32_QB4W_CPU);
+}
+
+/* ---- a few rows ----------------------------------------------------------------------------------------- */
+
+/* Kernels by activation: float32, float16, int8 rows, quantized from float32, from float16. */
+static const qvk__kernel mv_kernels[2][5] = {
+    {QVK__KERNEL_LINEAR_F32_QB4W_MV, QVK__KERNEL_LINEAR_F16_QB4W_MV, QVK__KERNEL_LINEAR_QD8_QB4W_MV,
+     QVK__KERNEL_LINEAR_F32Q_QB4W_MV, QVK__KERNEL_LINEAR_F16Q_QB4W_MV},
+    {QVK__KERNEL_LINEAR_F32_QB8W_MV, QVK__KERNEL_LINEAR_F16_QB8W_MV, QVK__KERNEL_LINEAR_QD8_QB8W_MV,
+     QVK__KERNEL_LINEAR_F32Q_QB8W_MV, QVK__KERNEL_LINEAR_F16Q_QB8W_MV},
+};
+enum { MV_F32, MV_F16, MV_ROWS, MV_F32Q, MV_F16Q };
+
+#define MV_MAX_ROWS 8
+
+/* Subgroups of a size known beforehand: always that size, or on demand. */
+static bool knows_subgroups(const qvk__gpu_caps *caps)
+{
+    return caps->subgroup_size_min == caps->subgroup_size_max ||
+           (caps->flags & QVK__CAP_SUBGROUP_SIZE_CONTROL) != 0;
+}
+
+static uint32_t required_subgroup(const qvk__gpu_caps *caps)
+{
+    return caps->subgroup_size_min == caps->subgroup_size_max ? 0 : caps->subgroup_size;
+}
+
+static int mv_activation(const qvk__linear_call *c, qvk__linear_choice *out)
+{
+    const bool half = c->x_dtype == QVK_DTYPE_F16, ready = is_whole(c);
+
+    if (is_float(c)) {
+        out->form = ready ? QVK__FORM_AS_IS : half ? QVK__FORM_F16 : QVK__FORM_F32;
+        return half ? MV_F16 : MV_F32;
+    }
+    if (c->x_dtype == QVK_DTYPE_I8) {
+        out->form = ready && IS(c, 8) ? QVK__FORM_AS_IS : QVK__FORM_I8;
+        return MV_ROWS;
+    }
+    /* Quantizing for each work group anew is cheaper than a pass of its own as long as there is one row. */
+    if (ready && c->M == 1) {
+        out->form = QVK__FORM_AS_IS;
+        out->quantizes_here = true;
+        return half ? MV_F16Q : MV_F32Q;
+    }
+    out->form = QVK__FORM_I8;
+    return MV_ROWS;
+}
+
+static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
+{
+    const qvk__gpu_caps *caps = planner->caps;
+    const qvk__linear_tuning *tuning = planner->linear_tuning;
+
+    if (c->M > (tuning && tuning->mv_max_rows ? tuning->mv_max_rows : MV_MAX_ROWS) ||
+        !knows_subgroups(caps) || caps->subgroup_size < PANEL || caps->subgroup_size > 128)
+        return false;
+    *out = (qvk__linear_choice){.family = QVK__LINEAR_MV,
+                                .k_align = 32,
+                                .group_align = 8,
+                                .chunk_bytes = 16,
+                                .subgroup_size = required_subgroup(caps),
+                                .invocations = 1,
+                                .writes_narrow = true};
+    lay_out(c, out);
+    out->kernel = mv_kernels[IS(c, 8)][mv_activation(c, out)];
+    if (!has(planner, out->kernel))
+        return false;
+
+    const uint64_t panels = qvk__div_up(c->weights.N, PANEL);
+    const uint64_t chunks = c->weights.k_padded * qvk__linear_bits(c->weights.format) / 128;
+    uint32_t threads = tuning && tuning->mv_threads ? tuning->mv_threads : 256;
+    uint32_t per_group = tuning && tuning->mv_panels ? tuning->mv_panels : panels >= 1024 ? 2 : 1;
+    threads = QVK__MIN(threads, caps->max_invocations);
+    while (threads > 2 * caps->subgroup_size && threads / PANEL > chunks)
+        threads /= 2;
+    threads = QVK__MAX(threads, caps->subgroup_size);
+    /* Eights of k that share a scale, in words. */
+    const uint32_t eights = power_of_two_in(c->weights.group_padded / 8, 4);
+    const uint32_t words = IS(c, 8) ? QVK__MIN(2 * eights, 4) : eights;
+    out->rows = c->M;
+    out->columns = per_group * PANEL;
+    SET_SPECS(out, threads, per_group, (uint32_t)c->M, c->weights.n_groups == 1 ? 4 : words,
+              !is_float(c) && c->weights.n_groups == 1, caps->subgroup_size);
+    return true;
+}
+
+/* ---- many rows ------------------------------------------------------------------------------------------ */
+
+/* Int8 activations for tiles: whole int8 rows are read as they are. */
+static void use_int8_rows(const qvk__linear_call *c, qvk__linear_choice *out)
+{
+    out->form = c->x_dtype == QVK_DTYPE_I8 && IS(c, 8) && is_whole(c) ? QVK__FORM_AS_IS : QVK__FORM_I8;
+    out->needs_sums = true;
+}
+
+static bool choose_tile(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
+{
+    const bool dot8 = has(planner, QVK__KERNEL_LINEAR_QD8_QB4W_TILE_DOT8);
+    const uint32_t tm = c->M <= 16 ? 1 : c->M <= 32 ? 2 : 4, tn = 4;
+
+    if (planner->caps->type == QVK__GPU_CPU || planner->caps->max_invocations < 256)
+        return false;
+    *out = (qvk__linear_choice){.family = QVK__LINEAR_TILE,
+                                .k_align = 32,
+                                .group_align = 8,
+                                .chunk_bytes = 16,
+                                .rows = 16 * tm,
+                                .columns = 16 * tn,
+                                .invocations = 1,
+                                .writes_narrow = true};
+    lay_out(c, out);
+    if (is_float(c)) {
+        out->kernel = IS(c, 8) ? QVK__KERNEL_LINEAR_F32_QB8W_TILE : QVK__KERNEL_LINEAR_F32_QB4W_TILE;
+        out->form = is_whole(c) && c->x_dtype == QVK_DTYPE_F32 ? QVK__FORM_AS_IS : QVK__FORM_F32;
+    } else {
+        out->kernel = IS(c, 8)
+                          ? dot8 ? QVK__KERNEL_LINEAR_QD8_QB8W_TILE_DOT8 : QVK__KERNEL_LINEAR_QD8_QB8W_TILE
+                      : dot8 ? QVK__KERNEL_LINEAR_QD8_QB4W_TILE_DOT8
+                             : QVK__KERNEL_LINEAR_QD8_QB4W_TILE;
+        use_int8_rows(c, out);
+    }
+    SET_SPECS(out, tm, tn, c->weights.n_groups == 1, power_of_two_in(c->weights.group_padded / 4, 8));
+    return has(planner, out->kernel);
+}
+
+/* ---- many rows, cooperative matrices -------------------------------------------------------------------- */
+
+static bool has_shape(const qvk__gpu_caps *caps, bool is_int8, uint32_t k)
+{
+    for (uint32_t i = 0; i < caps->n_coopmat; i++) {
+        const qvk__coopmat_shape *s = &caps->coopmat[i];
+        if (s->is_int8 == is_int8 && s->m == 16 && s->n == 16 && s->k == k && (is_int8 || s->f32_result))
+            return true;
+    }
+    return false;
+}
+
+/* Shapes of a tile by the most rows it is meant for. */
+static const qvk__coopmat_tile coopmat_tiles[] = {
+    {.most_rows = 16, .warps_m = 1, .warps_n = 4, .frags_m = 1, .frags_n = 2, .buffers = 2},
+    {.most_rows = 32, .warps_m = 1, .warps_n = 4, .frags_m = 2, .frags_n = 2, .buffers = 2},
+    {.most_rows = 64, .warps_m = 1, .warps_n = 4, .frags_m = 4, .frags_n = 2, .buffers = 2},
+    {.most_rows = UINT32_MAX, .warps_m = 2, .warps_n = 2, .frags_m = 4, .frags_n = 4, .buffers = 2},
+};
+
+static qvk__coopmat_tile coopmat_tile(const qvk__planner *planner, uint64_t rows)
+{
+    size_t i = 0;
+
+    if (planner->linear_tuning && planner->linear_tuning->coopmat.warps_m)
+        return planner->linear_tuning->coopmat;
+    while (rows > coopmat_tiles[i].most_rows)
+        i++;
+    return coopmat_tiles[i];
+}
+
+/* Both tiles with their padding, a stage's scales, and a 16 x 16 matrix. */
+static uint64_t coopmat_shared(const qvk__coopmat_tile *t, uint32_t scales)
+{
+    const uint64_t m = t->warps_m * t->frags_m * 16, n = t->warps_n * t->frags_n * 16;
+
+    return t->buffers * ((m + n) * 80 + scales * n * 4) + 1024;
+}
+
+static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
+{
+    const qvk__gpu_caps *caps = planner->caps;
+    const bool is_int8 = !is_float(c);
+    const uint32_t step = is_int8 ? 32 : 16;
+    qvk__coopmat_tile tile = coopmat_tile(planner, c->M);
+
+    /* float32 activations would be rounded to float16. */
+    if (!has_shape(caps, is_int8, step) || !knows_subgroups(caps) ||
+        (!is_int8 && (c->x_dtype != QVK_DTYPE_F16)))
+        return false;
+    *out = (qvk__linear_choice){.family = QVK__LINEAR_COOPMAT,
+                                .k_align = 2 * step,
+                                .group_align = step,
+                                .chunk_bytes = 16,
+                                .subgroup_size = required_subgroup(caps),
+                                .rows = tile.warps_m * tile.frags_m * 16,
+                                .columns = tile.warps_n * tile.frags_n * 16,
+                                .invocations = 1,
+                                .writes_narrow = true};
+    lay_out(c, out);
+    if (is_int8) {
+        out->kernel = IS(c, 8) ? QVK__KERNEL_LINEAR_QD8_QB8W_COOPMAT : QVK__KERNEL_LINEAR_QD8_QB4W_COOPMAT;
+        use_int8_rows(c, out);
+    } else {
+        out->kernel = IS(c, 8) ? QVK__KERNEL_LINEAR_F16_QB8W_COOPMAT : QVK__KERNEL_LINEAR_F16_QB4W_COOPMAT;
+        out->form = is_whole(c) ? QVK__FORM_AS_IS : QVK__FORM_F16;
+    }
+    const bool one_group = c->weights.n_groups == 1;
+    const uint32_t scales = one_group || c->weights.group_padded % (2 * step) == 0 ? 1 : 2;
+    if (coopmat_shared(&tile, scales) > caps->shared_bytes)
+        tile.buffers = 1;
+    const uint32_t threads = tile.warps_m * tile.warps_n * caps->subgroup_size;
+    SET_SPECS(out, threads, caps->subgroup_size, tile.warps_m, tile.warps_n, tile.frags_m, tile.frags_n,
+              tile.buffers, one_group, scales);
+    return threads <= caps->max_invocations && coopmat_shared(&tile, scales) <= caps->shared_bytes &&
+           has(planner, out->kernel);
+}
+
+/* Padding small groups to the coarser grain of matrices must not double the work. */
+static bool wastes(const qvk__linear_call *c)
+{
+    return 2 * c->weights.k_padded > 3 * qvk__round_up(c->weights.K, 64);
+}
+
+void qvk__linear_choose(const qvk__planner *planner, qvk__linear_call *call, qvk__linear_choice *out)
+{
+    const qvk__linear_family family = planner->linear_tuning ? planner->linear_tuning->family : 0;
+
+    if ((family == 0 || family == QVK__LINEAR_CPU) && fits_cpu(planner)) {
+        choose_cpu(call, out);
+        return;
+    }
+    if ((family == 0 || family == QVK__LINEAR_MV) && planner->caps->type != QVK__GPU_CPU &&
+        choose_mv(planner, call, out))
+        return;
+    if ((family == 0 || family == QVK__LINEAR_COOPMAT) && choose_coopmat(planner, call, out) &&
+        !(family == 0 && wastes(call)))
+        return;
+    if ((family == 0 || family == QVK__LINEAR_TILE || family == QVK__LINEAR_COOPMAT) &&
+        choose_tile(planner, call, out))
+        return;
+    choose_base(call, out);
+}
