@@ -153,7 +153,7 @@ static qvk_status find_method(const qvk_module *module, const char *name, uint32
 qvk_status qvk_module_method_info(const qvk_module *module, const char *method, qvk_method_info *out,
                                   qvk_error *err)
 {
-    uint32_t index;
+    uint32_t index = 0;
     QVK__CHECK(module && out, err, QVK_INVALID_ARGUMENT, "module and out must not be NULL");
     QVK__TRY(find_method(module, method, &index, err));
     out->n_inputs = (int32_t)module->program->methods[index].n_inputs;
@@ -181,7 +181,7 @@ static qvk_status value_info(const qvk_module *module, const char *method, bool 
 {
     const qvk__method *it;
     const qvk__evalue *value;
-    uint32_t at, n;
+    uint32_t at = 0, n;
 
     QVK__CHECK(module && out, err, QVK_INVALID_ARGUMENT, "module and out must not be NULL");
     QVK__TRY(find_method(module, method, &at, err));
@@ -219,7 +219,7 @@ static qvk_status check_values(const qvk_value *values, int32_t n, const char *w
 qvk_status qvk_module_forward(qvk_module *module, const char *method, const qvk_value *inputs,
                               int32_t n_inputs, qvk_value *outputs, int32_t n_outputs, qvk_error *err)
 {
-    uint32_t index;
+    uint32_t index = 0;
     qvk_status status;
 
     QVK__CHECK(module, err, QVK_INVALID_ARGUMENT, "module must not be NULL");

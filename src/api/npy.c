@@ -85,8 +85,8 @@ static qvk_status read_shape(reader *it, qvk_tensor *out, qvk_error *err)
 
 static qvk_status read_entry(reader *it, qvk_tensor *out, qvk_error *err)
 {
-    const char *key, *text;
-    size_t key_length, length;
+    const char *key = "", *text = "";
+    size_t key_length = 0, length = 0;
 
     QVK__TRY(read_string(it, &key, &key_length, err));
     skip_space(it);
