@@ -1,0 +1,221 @@
+// The BackendInterface that ExecuTorch calls: its values go to qvk's C API and back. No computation happens here.
+#include "qvk_executorch.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <executorch/runtime/backend/interface.h>
+#include <executorch/runtime/core/exec_aten/util/tensor_util.h>
+#include <executorch/runtime/core/named_data_map.h>
+
+#include "qvk/delegate.h"
+#include "values.h"
+
+namespace {
+
+namespace et = ::executorch::runtime;
+
+// ---- the device all delegates share ------------------------------------------------------------------------
+
+struct Settings {
+    std::string device, disable, cache_dir;
+    qvk_context_params params{};
+};
+
+struct Device {
+    std::mutex mutex;
+    qvk_context *context = nullptr; // created by the first program
+    Settings settings;
+    bool configured = false;
+};
+
+Device &shared_device()
+{
+    static Device *device = new Device; // never destroyed: programs may outlive static destruction
+    return *device;
+}
+
+void log_message(void *, qvk_log_level level, const char *message)
+{
+    if (level == QVK_LOG_ERROR)
+        ET_LOG(Error, "qvk: %s", message);
+    else
+        ET_LOG(Info, "qvk: %s", message);
+}
+
+const char *or_null(const std::string &text)
+{
+    return text.empty() ? nullptr : text.c_str();
+}
+
+void read_environment(Settings &settings)
+{
+    const auto get = [](const char *name) {
+        const char *value = std::getenv(name);
+        return std::string(value ? value : "");
+    };
+    settings.device = get("QVK_DEVICE");
+    settings.disable = get("QVK_DISABLE");
+    settings.cache_dir = get("QVK_CACHE_DIR");
+}
+
+// The caller holds the mutex.
+qvk_status open_context(Device &device, qvk_error *err)
+{
+    if (device.context)
+        return QVK_OK;
+    Settings &s = device.settings;
+    if (!device.configured)
+        read_environment(s);
+    s.params.device = or_null(s.device);
+    s.params.disable = or_null(s.disable);
+    s.params.cache_dir = or_null(s.cache_dir);
+    if (!s.params.log)
+        s.params.log = log_message;
+    return qvk_context_create(&s.params, &device.context, err);
+}
+
+et::Error fail(const qvk_error &err, const char *when)
+{
+    ET_LOG(Error, "qvk: %s: %s", when, err.message);
+    return qvk_to_executorch(err.status);
+}
+
+// ---- delegates ------------------------------------------------------------------------------------------------
+
+// A loaded delegate and the named data it borrows.
+struct Handle {
+    qvk_delegate *delegate = nullptr;
+    const et::NamedDataMap *named = nullptr;
+    std::vector<et::FreeableBuffer> buffers;
+
+    ~Handle()
+    {
+        qvk_delegate_destroy(&delegate);
+    }
+};
+
+bool find_data(void *user, const char *key, const void **data, size_t *bytes)
+{
+    auto *handle = static_cast<Handle *>(user);
+    if (!handle->named)
+        return false;
+    auto found = handle->named->get_data(key);
+    if (!found.ok())
+        return false;
+    handle->buffers.push_back(std::move(found.get()));
+    *data = handle->buffers.back().data();
+    *bytes = handle->buffers.back().size();
+    return true;
+}
+
+class VulkanBackend final : public et::BackendInterface {
+public:
+    ~VulkanBackend() override = default;
+
+    bool is_available() const override
+    {
+        return true;
+    }
+
+    et::Result<et::DelegateHandle *> init(et::BackendInitContext &context, et::FreeableBuffer *processed,
+                                          et::ArrayRef<et::CompileSpec>) const override
+    {
+        std::unique_ptr<Handle> handle(new (std::nothrow) Handle);
+        qvk_delegate_params params{};
+        qvk_error err;
+
+        if (!handle)
+            return et::Error::MemoryAllocationFailed;
+        handle->named = context.get_named_data_map();
+        params.find = find_data;
+        params.find_user = handle.get();
+        Device &device = shared_device();
+        std::lock_guard<std::mutex> lock(device.mutex);
+        if (open_context(device, &err) != QVK_OK)
+            return fail(err, "opening the device");
+        // The blob stays with ExecuTorch until destroy: weights that it holds inline may be read again.
+        if (qvk_delegate_create(device.context, processed->data(), processed->size(), &params, &handle->delegate, &err) !=
+            QVK_OK)
+            return fail(err, "loading a delegate");
+        handle->named = nullptr;
+        return handle.release();
+    }
+
+    et::Error execute(et::BackendExecutionContext &, et::DelegateHandle *opaque,
+                      et::Span<et::EValue *> args) const override
+    {
+        auto *handle = static_cast<Handle *>(opaque);
+        const size_t n_inputs = static_cast<size_t>(qvk_delegate_input_count(handle->delegate));
+        qvk_error err;
+
+        if (args.size() < n_inputs) {
+            ET_LOG(Error, "qvk: %zu values for a delegate with %zu inputs", args.size(), n_inputs);
+            return et::Error::InvalidArgument;
+        }
+        // Local, not in the handle: a second thread must be able to fail without touching the first one's values.
+        std::vector<qvk_value> inputs(n_inputs), outputs(args.size() - n_inputs);
+        for (size_t i = 0; i < n_inputs; i++)
+            ET_CHECK_OK_OR_RETURN_ERROR(evalue_to_qvk(*args[i], &inputs[i]));
+        for (size_t i = 0; i < outputs.size(); i++)
+            ET_CHECK_OK_OR_RETURN_ERROR(want_dtype_of(*args[n_inputs + i], &outputs[i]));
+        if (qvk_delegate_run(handle->delegate, inputs.data(), static_cast<int32_t>(n_inputs), outputs.data(),
+                             static_cast<int32_t>(outputs.size()), &err) != QVK_OK)
+            return fail(err, "running a delegate");
+        for (size_t i = 0; i < outputs.size(); i++)
+            ET_CHECK_OK_OR_RETURN_ERROR(qvk_to_evalue(outputs[i], args[n_inputs + i]));
+        return et::Error::Ok;
+    }
+
+    void destroy(et::DelegateHandle *opaque) const override
+    {
+        delete static_cast<Handle *>(opaque);
+    }
+};
+
+bool register_once()
+{
+    static VulkanBackend *backend = new VulkanBackend; // ExecuTorch keeps the pointer for ever
+    if (et::get_backend_class("VulkanBackend")) {
+        ET_LOG(Info, "qvk: a VulkanBackend is registered already; it stays");
+        return false;
+    }
+    return et::register_backend({"VulkanBackend", backend}) == et::Error::Ok;
+}
+
+const bool registered = register_once();
+
+} // namespace
+
+extern "C" bool qvk_executorch_is_registered(void)
+{
+    return registered;
+}
+
+extern "C" qvk_status qvk_executorch_configure(const qvk_context_params *params, qvk_error *err)
+{
+    static const qvk_context_params defaults{};
+    const qvk_context_params &given = params ? *params : defaults;
+    const auto text = [](const char *value) { return std::string(value ? value : ""); };
+    Device &device = shared_device();
+    std::lock_guard<std::mutex> lock(device.mutex);
+    qvk_context *old = device.context;
+
+    device.context = nullptr;
+    device.configured = true;
+    device.settings.device = text(given.device);
+    device.settings.disable = text(given.disable);
+    device.settings.cache_dir = text(given.cache_dir);
+    device.settings.params = given;
+    const qvk_status status = open_context(device, err);
+    if (status != QVK_OK)
+        device.context = old; // keep what worked
+    else
+        qvk_context_destroy(&old); // loaded programs hold it alive
+    return status;
+}
