@@ -1,7 +1,6 @@
 /* Delegates on their own: a blob, its named data, and an engine that runs it. */
 #include "api/api_internal.h"
 #include "qvk/delegate.h"
-#include "runtime/staging.h"
 
 struct qvk_delegate {
     qvk_context *context;
@@ -9,7 +8,6 @@ struct qvk_delegate {
     qvk__engine *engine;
     atomic_flag busy;
     qvk_value *results; /* one for each output of the graph */
-    void **converted;   /* per output: memory of the caller's dtype, NULL until it is needed */
 };
 
 static void forward_log(void *user, int level, const char *message)
@@ -49,8 +47,7 @@ static qvk_status open_engine(qvk_context *context, const qvk_delegate_params *p
     qvk_error cache_error;
 
     delegate->results = qvk__alloc_zeroed(n, sizeof *delegate->results);
-    delegate->converted = qvk__alloc_zeroed(n, sizeof *delegate->converted);
-    QVK__CHECK(delegate->results && delegate->converted, err, QVK_OUT_OF_MEMORY, "out of memory");
+    QVK__CHECK(delegate->results, err, QVK_OUT_OF_MEMORY, "out of memory");
     QVK__TRY(qvk__engine_create(context->gpu, &delegate->graph, &session, &delegate->engine, err));
     if (context->gpu && qvk__gpu_cache_save(context->gpu, &cache_error) != QVK_OK)
         qvk__context_log(context, QVK_LOG_WARNING, cache_error.message);
@@ -90,9 +87,6 @@ void qvk_delegate_destroy(qvk_delegate **delegate)
         return;
     it = *delegate;
     qvk__engine_destroy(&it->engine);
-    for (size_t i = 0; it->converted && i < it->graph.outputs.count; i++)
-        free(it->converted[i]);
-    free(it->converted);
     free(it->results);
     qvk__graph_finish(&it->graph);
     qvk__context_release(it->context);
@@ -110,35 +104,19 @@ int32_t qvk_delegate_output_count(const qvk_delegate *delegate)
     return delegate ? (int32_t)delegate->graph.outputs.count : 0;
 }
 
-/* Gives result `index` to the caller in the dtype it asked for. */
-static qvk_status hand_out(qvk_delegate *delegate, size_t index, qvk_value *out, qvk_error *err)
-{
-    const qvk_value *result = &delegate->results[index];
-    const qvk_dtype wanted = out->tensor.dtype;
-    const int64_t numel = qvk_tensor_numel(&result->tensor);
-    void *memory;
-
-    *out = *result;
-    if (result->kind != QVK_VALUE_TENSOR || wanted == QVK_DTYPE_NONE || wanted == result->tensor.dtype)
-        return QVK_OK;
-    memory = realloc(delegate->converted[index], (size_t)QVK__MAX(numel, 1) * qvk_dtype_bytes(wanted));
-    QVK__CHECK(memory, err, QVK_OUT_OF_MEMORY, "output %zu: out of memory", index);
-    delegate->converted[index] = memory;
-    out->tensor.dtype = wanted;
-    out->tensor.data = memory;
-    return qvk__stage_copy(result->tensor.data, result->tensor.dtype, memory, wanted, (uint64_t)numel, true,
-                           "output", err);
-}
-
 static qvk_status run(qvk_delegate *delegate, const qvk_value *inputs, int32_t n_inputs, qvk_value *outputs,
                       int32_t n_outputs, qvk_error *err)
 {
     const size_t n = delegate->graph.outputs.count, surplus = n - (size_t)n_outputs;
 
+    /* The engine delivers into memory that is preset; the surplus goes into its own. */
+    memset(delegate->results, 0, surplus * sizeof *outputs);
+    if (n_outputs > 0)
+        memcpy(delegate->results + surplus, outputs, (size_t)n_outputs * sizeof *outputs);
     QVK__TRY(
         qvk__engine_run(delegate->engine, inputs, (uint32_t)n_inputs, delegate->results, (uint32_t)n, err));
-    for (size_t i = surplus; i < n; i++)
-        QVK__TRY(hand_out(delegate, i, &outputs[i - surplus], err));
+    if (n_outputs > 0)
+        memcpy(outputs, delegate->results + surplus, (size_t)n_outputs * sizeof *outputs);
     return QVK_OK;
 }
 
