@@ -1,4 +1,5 @@
-// The BackendInterface that ExecuTorch calls: its values go to qvk's C API and back. No computation happens here.
+// The BackendInterface that ExecuTorch calls: its values go to qvk's C API and back. No computation happens
+// here.
 #include "qvk_executorch.h"
 
 #include <cstdlib>
@@ -16,7 +17,8 @@
 #include "qvk/delegate.h"
 #include "values.h"
 
-namespace {
+namespace
+{
 
 namespace et = ::executorch::runtime;
 
@@ -45,7 +47,7 @@ void log_message(void *, qvk_log_level level, const char *message)
     if (level == QVK_LOG_ERROR)
         ET_LOG(Error, "qvk: %s", message);
     else
-        ET_LOG(Info, "qvk: %s", message);
+        ET_LOG(Debug, "qvk: %s", message);
 }
 
 const char *or_null(const std::string &text)
@@ -114,8 +116,9 @@ bool find_data(void *user, const char *key, const void **data, size_t *bytes)
     return true;
 }
 
-class VulkanBackend final : public et::BackendInterface {
-public:
+class VulkanBackend final : public et::BackendInterface
+{
+  public:
     ~VulkanBackend() override = default;
 
     bool is_available() const override
@@ -140,8 +143,8 @@ public:
         if (open_context(device, &err) != QVK_OK)
             return fail(err, "opening the device");
         // The blob stays with ExecuTorch until destroy: weights that it holds inline may be read again.
-        if (qvk_delegate_create(device.context, processed->data(), processed->size(), &params, &handle->delegate, &err) !=
-            QVK_OK)
+        if (qvk_delegate_create(device.context, processed->data(), processed->size(), &params,
+                                &handle->delegate, &err) != QVK_OK)
             return fail(err, "loading a delegate");
         handle->named = nullptr;
         return handle.release();
@@ -158,12 +161,13 @@ public:
             ET_LOG(Error, "qvk: %zu values for a delegate with %zu inputs", args.size(), n_inputs);
             return et::Error::InvalidArgument;
         }
-        // Local, not in the handle: a second thread must be able to fail without touching the first one's values.
+        // Local, not in the handle: a second thread must be able to fail without touching the first one's
+        // values.
         std::vector<qvk_value> inputs(n_inputs), outputs(args.size() - n_inputs);
         for (size_t i = 0; i < n_inputs; i++)
             ET_CHECK_OK_OR_RETURN_ERROR(evalue_to_qvk(*args[i], &inputs[i]));
         for (size_t i = 0; i < outputs.size(); i++)
-            ET_CHECK_OK_OR_RETURN_ERROR(want_dtype_of(*args[n_inputs + i], &outputs[i]));
+            ET_CHECK_OK_OR_RETURN_ERROR(room_of(*args[n_inputs + i], &outputs[i]));
         if (qvk_delegate_run(handle->delegate, inputs.data(), static_cast<int32_t>(n_inputs), outputs.data(),
                              static_cast<int32_t>(outputs.size()), &err) != QVK_OK)
             return fail(err, "running a delegate");

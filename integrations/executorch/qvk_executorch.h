@@ -1,6 +1,7 @@
 /*
- * qvk as ExecuTorch's Vulkan backend. Loading the library registers "VulkanBackend" with the ExecuTorch runtime in the process,
- * unless one is registered already. C interface; the backend itself is C++ because ExecuTorch's is.
+ * qvk as ExecuTorch's Vulkan backend. Loading the library registers "VulkanBackend" with the ExecuTorch
+ * runtime in the process, unless one is registered already. C interface; the backend itself is C++ because
+ * ExecuTorch's is.
  */
 #ifndef QVK_EXECUTORCH_H
 #define QVK_EXECUTORCH_H
@@ -12,8 +13,9 @@ extern "C" {
 #endif
 
 /*
- * Chooses the device for every program loaded from now on; strings are copied. Until this is called the environment decides: QVK_DEVICE,
- * QVK_DISABLE, QVK_CACHE_DIR, as for the qvk command. Thread-safe. A context that is in use by loaded programs lives on with them.
+ * Chooses the device for every program loaded from now on; strings are copied. Until this is called the
+ * environment decides: QVK_DEVICE, QVK_DISABLE, QVK_CACHE_DIR, as for the qvk command. Thread-safe. A context
+ * that is in use by loaded programs lives on with them.
  */
 QVK_API qvk_status qvk_executorch_configure(const qvk_context_params *params, qvk_error *err);
 

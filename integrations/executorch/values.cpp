@@ -1,7 +1,5 @@
 #include "values.h"
 
-#include <cstring>
-
 #include <executorch/runtime/core/exec_aten/util/tensor_util.h>
 #include <executorch/runtime/platform/log.h>
 
@@ -35,7 +33,8 @@ et::Error qvk_to_executorch(qvk_status status)
     return et::Error::Internal;
 }
 
-namespace {
+namespace
+{
 
 // From the one list of dtypes: its third code is ExecuTorch's ScalarType.
 qvk_dtype dtype_of(ScalarType type)
@@ -87,21 +86,14 @@ et::Error int_to_tensor(int64_t number, Tensor &tensor)
     return et::Error::Ok;
 }
 
-et::Error tensor_from_qvk(const qvk_tensor &result, Tensor &tensor)
+// The result lies in the tensor's memory already: only the shape is left to tell.
+et::Error resize_to(const qvk_tensor &result, Tensor &tensor)
 {
     executorch::aten::SizesType sizes[QVK_MAX_RANK];
-    const size_t bytes = qvk_tensor_bytes(&result);
 
     for (int32_t i = 0; i < result.rank; i++)
         sizes[i] = static_cast<executorch::aten::SizesType>(result.sizes[i]);
-    ET_CHECK_OK_OR_RETURN_ERROR(et::resize_tensor(tensor, {sizes, static_cast<size_t>(result.rank)}));
-    if (bytes != tensor.nbytes()) {
-        ET_LOG(Error, "qvk: an output of %zu bytes for a tensor of %zu", bytes, tensor.nbytes());
-        return et::Error::InvalidArgument;
-    }
-    if (bytes)
-        std::memcpy(tensor.mutable_data_ptr(), result.data, bytes);
-    return et::Error::Ok;
+    return et::resize_tensor(tensor, {sizes, static_cast<size_t>(result.rank)});
 }
 
 } // namespace
@@ -120,13 +112,10 @@ et::Error evalue_to_qvk(const et::EValue &value, qvk_value *out)
     return et::Error::NotSupported;
 }
 
-et::Error want_dtype_of(const et::EValue &value, qvk_value *out)
+et::Error room_of(const et::EValue &value, qvk_value *out)
 {
     *out = qvk_value{};
-    if (!value.isTensor())
-        return et::Error::Ok;
-    out->tensor.dtype = dtype_of(value.toTensor().scalar_type());
-    return out->tensor.dtype == QVK_DTYPE_NONE ? et::Error::NotSupported : et::Error::Ok;
+    return value.isTensor() ? tensor_to_qvk(value.toTensor(), &out->tensor) : et::Error::Ok;
 }
 
 et::Error qvk_to_evalue(const qvk_value &value, et::EValue *out)
@@ -134,7 +123,7 @@ et::Error qvk_to_evalue(const qvk_value &value, et::EValue *out)
     if (value.kind == QVK_VALUE_TENSOR) {
         if (!out->isTensor())
             return et::Error::InvalidArgument;
-        return tensor_from_qvk(value.tensor, out->toTensor());
+        return resize_to(value.tensor, out->toTensor());
     }
     if (value.kind == QVK_VALUE_INT || value.kind == QVK_VALUE_BOOL) {
         if (out->isTensor())
