@@ -34,13 +34,13 @@ static uint32_t load_u32(const uint8_t *at)
 
 static qvk_status read_identifier(const qvk__pte_reader *reader, qvk_error *err)
 {
-    const char *identifier = (const char *)reader->data + IDENTIFIER_AT;
+    const uint8_t *data = reader->data;
 
-    if (reader->bytes < HEADER_AT || identifier[0] != 'E' || identifier[1] != 'T')
+    if (reader->bytes < HEADER_AT || data[IDENTIFIER_AT] != 'E' || data[IDENTIFIER_AT + 1] != 'T')
         return qvk__fail_at(err, QVK_BAD_FORMAT, IDENTIFIER_AT, "not a .pte program (no \"ET12\" at byte 4)");
-    if (memcmp(identifier, qvk__pte_schema.identifier, 4) != 0)
+    if (memcmp(data + IDENTIFIER_AT, qvk__pte_schema.identifier, 4) != 0)
         return qvk__fail_at(err, QVK_BAD_VERSION, IDENTIFIER_AT, "program format \"%.4s\"; this reads \"%s\"",
-                            identifier, qvk__pte_schema.identifier);
+                            (const char *)data + IDENTIFIER_AT, qvk__pte_schema.identifier);
     return QVK_OK;
 }
 

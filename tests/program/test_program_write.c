@@ -73,13 +73,13 @@ static void build_program(qvk__program *program, maker makers[3])
     static const uint64_t buffers[] = {0, 4096};
     static const int32_t inputs[] = {0}, outputs[] = {2}, call[] = {0, 1}, kernel[] = {1, 2, 2};
     qvk__arena *arena = &program->arena;
-    qvk__method *method = qvk__arena_alloc(arena, 1, sizeof *method);
+    qvk__method *method;
     qvk_tensor desc = floats(1, COLUMNS);
     qvk__graph *graph;
     int32_t x, y;
 
     memset(program, 0, sizeof *program);
-    program->arena = *arena;
+    method = qvk__arena_alloc(arena, 1, sizeof *method);
     assert_non_null(method);
     program->methods = method;
     program->n_methods = 1;
