@@ -164,6 +164,9 @@ qvk_status qvk_npy_parse(const void *bytes, size_t n_bytes, const char *name, qv
     QVK__CHECK(tensor.data, err, QVK_OUT_OF_MEMORY, "%s: out of memory for %zu bytes", name, wanted);
     if (wanted > 0)
         memcpy(tensor.data, (const uint8_t *)bytes + start + length, wanted);
+    if (tensor.dtype == QVK_DTYPE_BOOL) /* any other byte would not be a bool in C */
+        for (size_t i = 0; i < wanted; i++)
+            ((uint8_t *)tensor.data)[i] = ((const uint8_t *)tensor.data)[i] != 0;
     *out = tensor;
     return QVK_OK;
 }
