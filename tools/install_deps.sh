@@ -26,7 +26,6 @@ glslang-tools glslangValidator
 libvulkan-dev /include/vulkan/vulkan.h
 libvulkan-volk-dev /include/volk.h
 libjansson-dev /include/jansson.h
-libminizip-dev /include/minizip/unzip.h
 zlib1g-dev /include/zlib.h
 LIST
     [ "$level" = build ] && return

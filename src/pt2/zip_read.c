@@ -1,165 +1,230 @@
 /*
- * Zip archives in memory, through minizip: it walks the central directory and tells where each entry's data
- * starts, so that stored entries (all that torch writes) are used in place.
+ * Zip archives in memory. The central directory says where everything is, and is checked before anything is
+ * used; what torch writes is stored, and used in place. Source: PKWARE's APPNOTE 6.3.9.
  */
 #include "pt2/zip_read.h"
 
-#include <unzip.h>
+#define ZLIB_CONST
+#include <zlib.h>
 
 enum {
+    END_BYTES = 22, /* the records without their variable parts */
+    LOCATOR_BYTES = 20,
+    END64_BYTES = 56,
+    DIRECTORY_BYTES = 46,
+    LOCAL_BYTES = 30,
+    MAX_COMMENT_BYTES = 65535,
     MAX_NAME_BYTES = 4096,
+    EXTRA_ZIP64 = 1,
     FLAG_ENCRYPTED = 1,
     METHOD_STORED = 0,
     METHOD_DEFLATED = 8,
     MAX_DEFLATE_RATIO = 1040 /* deflate cannot do better; more is a lie about the size */
 };
+static const uint32_t end_signature = 0x06054b50, locator_signature = 0x07064b50,
+                      end64_signature = 0x06064b50, directory_signature = 0x02014b50,
+                      local_signature = 0x04034b50;
 static const uint64_t max_inflated = (uint64_t)4 << 30; /* per archive */
 
-/* ---- a file in memory, as minizip wants it ------------------------------------------------------------- */
+/* ---- little-endian fields; the caller has checked that they are there ---------------------------------- */
 
-typedef struct memory_file {
-    const uint8_t *data;
-    uint64_t bytes, position;
-} memory_file;
-
-static voidpf memory_open(voidpf opaque, const void *name, int mode)
+static uint64_t field(const uint8_t *at, int bytes)
 {
-    (void)name;
-    (void)mode;
-    return opaque;
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; i++)
+        value |= (uint64_t)at[i] << (8 * i);
+    return value;
 }
 
-static uLong memory_read(voidpf opaque, voidpf stream, void *out, uLong size)
+static bool has_record(const qvk__zip *zip, uint64_t at, uint64_t bytes, uint32_t signature)
 {
-    memory_file *file = stream;
-    uint64_t take = QVK__MIN((uint64_t)size, file->bytes - file->position);
-
-    (void)opaque;
-    if (take > 0)
-        memcpy(out, file->data + file->position, (size_t)take);
-    file->position += take;
-    return (uLong)take;
+    return at <= zip->bytes && bytes <= zip->bytes - at && field(zip->data + at, 4) == signature;
 }
 
-static ZPOS64_T memory_tell(voidpf opaque, voidpf stream)
+/* ---- the end: where the directory is ------------------------------------------------------------------- */
+
+typedef struct directory {
+    uint64_t offset, bytes, count;
+} directory;
+
+/* The last end record whose comment reaches to the end of the file. */
+static bool find_end(const qvk__zip *zip, uint64_t *out)
 {
-    (void)opaque;
-    return ((const memory_file *)stream)->position;
+    uint64_t most = QVK__MIN(zip->bytes, (uint64_t)END_BYTES + MAX_COMMENT_BYTES);
+
+    for (uint64_t back = END_BYTES; back <= most; back++) {
+        uint64_t at = zip->bytes - back;
+        if (has_record(zip, at, END_BYTES, end_signature) &&
+            field(zip->data + at + 20, 2) == back - END_BYTES) {
+            *out = at;
+            return true;
+        }
+    }
+    return false;
 }
 
-static long memory_seek(voidpf opaque, voidpf stream, ZPOS64_T offset, int origin)
+static qvk_status find_directory(const qvk__zip *zip, directory *out, qvk_error *err)
 {
-    memory_file *file = stream;
-    uint64_t base = origin == ZLIB_FILEFUNC_SEEK_CUR   ? file->position
-                    : origin == ZLIB_FILEFUNC_SEEK_END ? file->bytes
-                                                       : 0;
-    (void)opaque;
-    if (offset > file->bytes || base > file->bytes - offset)
-        return -1;
-    file->position = base + offset;
-    return 0;
-}
+    uint64_t end, end64;
+    const uint8_t *record;
 
-static int memory_close(voidpf opaque, voidpf stream)
-{
-    (void)opaque;
-    (void)stream;
-    return 0;
-}
-
-static int memory_error(voidpf opaque, voidpf stream)
-{
-    (void)opaque;
-    (void)stream;
-    return 0;
-}
-
-static unzFile open_memory(memory_file *file)
-{
-    zlib_filefunc64_def functions = {
-        .zopen64_file = memory_open,
-        .zread_file = memory_read,
-        .ztell64_file = memory_tell,
-        .zseek64_file = memory_seek,
-        .zclose_file = memory_close,
-        .zerror_file = memory_error,
-        .opaque = file,
-    };
-    return unzOpen2_64("", &functions);
-}
-
-/* ---- the directory ------------------------------------------------------------------------------------- */
-
-/* Where the data of minizip's current entry lies; checks that it is inside the archive. */
-static qvk_status locate(const qvk__zip *zip, unzFile file, const char *name, uint64_t packed,
-                         uint64_t *offset, qvk_error *err)
-{
-    int method, level;
-
-    QVK__CHECK(unzOpenCurrentFile2(file, &method, &level, 1) == UNZ_OK, err, QVK_BAD_FORMAT,
-               "%s: entry %s: its local header does not agree with the directory", zip->source, name);
-    *offset = unzGetCurrentFileZStreamPos64(file);
-    unzCloseCurrentFile(file);
-    QVK__CHECK(*offset <= zip->bytes && packed <= zip->bytes - *offset, err, QVK_BAD_FORMAT,
-               "%s: entry %s: its %llu bytes do not fit into the file (cut short?)", zip->source, name,
-               (unsigned long long)packed);
+    QVK__CHECK(find_end(zip, &end), err, QVK_BAD_FORMAT, "%s: not a zip archive (or cut short)", zip->source);
+    record = zip->data + end;
+    out->count = field(record + 10, 2);
+    out->bytes = field(record + 12, 4);
+    out->offset = field(record + 16, 4);
+    if (end >= LOCATOR_BYTES && has_record(zip, end - LOCATOR_BYTES, LOCATOR_BYTES, locator_signature)) {
+        end64 = field(zip->data + end - LOCATOR_BYTES + 8, 8);
+        QVK__CHECK(has_record(zip, end64, END64_BYTES, end64_signature), err, QVK_BAD_FORMAT,
+                   "%s: the archive's ZIP64 end record is not where it should be", zip->source);
+        record = zip->data + end64;
+        out->count = field(record + 32, 8);
+        out->bytes = field(record + 40, 8);
+        out->offset = field(record + 48, 8);
+    }
+    QVK__CHECK(out->offset <= end && out->bytes <= end - out->offset, err, QVK_BAD_FORMAT,
+               "%s: the archive's directory does not fit into the file (cut short?)", zip->source);
+    QVK__CHECK(out->count > 0, err, QVK_BAD_FORMAT, "%s: the archive is empty", zip->source);
     return QVK_OK;
 }
 
-static qvk_status read_entry(qvk__zip *zip, unzFile file, qvk_error *err)
-{
-    char name[MAX_NAME_BYTES];
-    qvk__zip_entry entry = {0};
-    unz_file_info64 info;
-    unz64_file_pos position;
-    uint64_t offset = 0;
-    int64_t other;
+/* ---- entries of the directory -------------------------------------------------------------------------- */
 
-    QVK__CHECK(unzGetCurrentFileInfo64(file, &info, name, sizeof name, NULL, 0, NULL, 0) == UNZ_OK &&
-                   unzGetFilePos64(file, &position) == UNZ_OK,
+/* What a directory entry says. */
+typedef struct claim {
+    const uint8_t *name;
+    uint64_t name_bytes, packed, unpacked, offset;
+    uint32_t crc;
+    int flags, method;
+} claim;
+
+/* Values that do not fit 32 bits are in an extra field, in this order, only those that do not fit. */
+static bool read_zip64(const uint8_t *extra, uint64_t bytes, claim *c)
+{
+    uint64_t *const wide[] = {&c->unpacked, &c->packed, &c->offset};
+
+    while (bytes >= 4) {
+        uint64_t id = field(extra, 2), size = field(extra + 2, 2);
+        if (size > bytes - 4)
+            return false;
+        extra += 4;
+        for (size_t i = 0; id == EXTRA_ZIP64 && i < QVK__COUNT(wide); i++) {
+            if (*wide[i] != UINT32_MAX)
+                continue;
+            if (size < 8)
+                return false;
+            *wide[i] = field(extra, 8);
+            extra += 8;
+            size -= 8;
+            bytes -= 8;
+        }
+        extra += size;
+        bytes -= 4 + size;
+    }
+    return true;
+}
+
+/* The entry at *at, which moves behind it. */
+static qvk_status read_claim(const qvk__zip *zip, uint64_t *at, uint64_t limit, claim *out, qvk_error *err)
+{
+    const uint8_t *record = zip->data + *at;
+    uint64_t left = limit - *at, extra_bytes, comment_bytes;
+
+    QVK__CHECK(left >= DIRECTORY_BYTES && field(record, 4) == directory_signature, err, QVK_BAD_FORMAT,
+               "%s: entry %zu of the archive's directory is broken", zip->source, zip->entries.count);
+    out->flags = (int)field(record + 8, 2);
+    out->method = (int)field(record + 10, 2);
+    out->crc = (uint32_t)field(record + 16, 4);
+    out->packed = field(record + 20, 4);
+    out->unpacked = field(record + 24, 4);
+    out->name_bytes = field(record + 28, 2);
+    extra_bytes = field(record + 30, 2);
+    comment_bytes = field(record + 32, 2);
+    out->offset = field(record + 42, 4);
+    out->name = record + DIRECTORY_BYTES;
+    QVK__CHECK(out->name_bytes + extra_bytes + comment_bytes <= left - DIRECTORY_BYTES &&
+                   read_zip64(out->name + out->name_bytes, extra_bytes, out),
                err, QVK_BAD_FORMAT, "%s: entry %zu of the archive's directory is broken", zip->source,
                zip->entries.count);
-    QVK__CHECK(info.size_filename < sizeof name, err, QVK_BAD_FORMAT, "%s: entry %zu has a name too long",
-               zip->source, zip->entries.count);
-    QVK__CHECK(!(info.flag & FLAG_ENCRYPTED), err, QVK_UNSUPPORTED, "%s: entry %s is encrypted", zip->source,
+    *at += DIRECTORY_BYTES + out->name_bytes + extra_bytes + comment_bytes;
+    return QVK_OK;
+}
+
+/* Where the data of an entry starts; checks that all of it is in the file. */
+static qvk_status locate(const qvk__zip *zip, const claim *c, const char *name, uint64_t *out, qvk_error *err)
+{
+    const uint8_t *local;
+    uint64_t start;
+
+    QVK__CHECK(has_record(zip, c->offset, LOCAL_BYTES, local_signature), err, QVK_BAD_FORMAT,
+               "%s: entry %s: its local header is not where the directory says", zip->source, name);
+    local = zip->data + c->offset;
+    QVK__CHECK(field(local + 26, 2) == c->name_bytes && field(local + 8, 2) == (uint64_t)c->method, err,
+               QVK_BAD_FORMAT, "%s: entry %s: its local header does not agree with the directory",
+               zip->source, name);
+    start = c->offset + LOCAL_BYTES + c->name_bytes + field(local + 28, 2);
+    QVK__CHECK(start <= zip->bytes && c->packed <= zip->bytes - start, err, QVK_BAD_FORMAT,
+               "%s: entry %s: its %llu bytes do not fit into the file (cut short?)", zip->source, name,
+               (unsigned long long)c->packed);
+    QVK__CHECK(memcmp(local + LOCAL_BYTES, c->name, (size_t)c->name_bytes) == 0, err, QVK_BAD_FORMAT,
+               "%s: entry %s: its local header does not agree with the directory", zip->source, name);
+    *out = start;
+    return QVK_OK;
+}
+
+static qvk_status check_claim(const qvk__zip *zip, const claim *c, const char *name, qvk_error *err)
+{
+    QVK__CHECK(strlen(name) == c->name_bytes && c->name_bytes > 0, err, QVK_BAD_FORMAT,
+               "%s: entry %zu has no proper name", zip->source, zip->entries.count);
+    QVK__CHECK(!(c->flags & FLAG_ENCRYPTED), err, QVK_UNSUPPORTED, "%s: entry %s is encrypted", zip->source,
                name);
-    QVK__CHECK(info.compression_method == METHOD_STORED || info.compression_method == METHOD_DEFLATED, err,
-               QVK_UNSUPPORTED, "%s: entry %s: compression method %lu", zip->source, name,
-               info.compression_method);
-    QVK__TRY(locate(zip, file, name, info.compressed_size, &offset, err));
-    if (info.compression_method == METHOD_STORED) {
-        QVK__CHECK(info.compressed_size == info.uncompressed_size, err, QVK_BAD_FORMAT,
-                   "%s: entry %s is stored, but its two sizes differ", zip->source, name);
-        entry.data = zip->data + offset;
-    }
-    entry.bytes = info.uncompressed_size;
-    QVK__CHECK(entry.data || entry.bytes / MAX_DEFLATE_RATIO <= info.compressed_size, err, QVK_BAD_FORMAT,
+    QVK__CHECK(c->method == METHOD_STORED || c->method == METHOD_DEFLATED, err, QVK_UNSUPPORTED,
+               "%s: entry %s: compression method %d", zip->source, name, c->method);
+    QVK__CHECK(c->method != METHOD_STORED || c->packed == c->unpacked, err, QVK_BAD_FORMAT,
+               "%s: entry %s is stored, but its two sizes differ", zip->source, name);
+    QVK__CHECK(c->unpacked / MAX_DEFLATE_RATIO <= c->packed, err, QVK_BAD_FORMAT,
                "%s: entry %s cannot unpack to %llu bytes", zip->source, name,
-               (unsigned long long)entry.bytes);
-    entry.directory_offset = position.pos_in_zip_directory;
-    entry.index = position.num_of_file;
-    entry.name = qvk__arena_strdup(zip->arena, name);
-    QVK__CHECK(entry.name && !qvk__map_get(&zip->index, entry.name, &other), err,
-               entry.name ? QVK_BAD_FORMAT : QVK_OUT_OF_MEMORY, "%s: entry %s is there twice", zip->source,
-               name);
+               (unsigned long long)c->unpacked);
+    return QVK_OK;
+}
+
+static qvk_status add_entry(qvk__zip *zip, const claim *c, qvk_error *err)
+{
+    qvk__zip_entry entry = {.bytes = c->unpacked, .packed_bytes = c->packed, .crc = c->crc};
+    uint64_t start = 0;
+    int64_t other;
+
+    QVK__CHECK(c->name_bytes < MAX_NAME_BYTES, err, QVK_BAD_FORMAT, "%s: entry %zu has a name too long",
+               zip->source, zip->entries.count);
+    entry.name = qvk__arena_strndup(zip->arena, (const char *)c->name, (size_t)c->name_bytes);
+    QVK__CHECK(entry.name, err, QVK_OUT_OF_MEMORY, "out of memory");
+    QVK__TRY(check_claim(zip, c, entry.name, err));
+    QVK__TRY(locate(zip, c, entry.name, &start, err));
+    if (c->method == METHOD_STORED)
+        entry.data = zip->data + start;
+    else
+        entry.packed = zip->data + start;
+    QVK__CHECK(!qvk__map_get(&zip->index, entry.name, &other), err, QVK_BAD_FORMAT,
+               "%s: entry %s is there twice", zip->source, entry.name);
     QVK__CHECK(qvk__map_set(&zip->index, entry.name, (int64_t)zip->entries.count) &&
                    QVK__VEC_PUSH(&zip->entries, entry),
                err, QVK_OUT_OF_MEMORY, "out of memory");
     return QVK_OK;
 }
 
-static qvk_status read_directory(qvk__zip *zip, unzFile file, qvk_error *err)
+static qvk_status read_directory(qvk__zip *zip, qvk_error *err)
 {
-    int code = unzGoToFirstFile(file);
+    directory found = {0};
     const char *slash;
+    uint64_t at;
 
-    while (code == UNZ_OK) {
-        QVK__TRY(read_entry(zip, file, err));
-        code = unzGoToNextFile(file);
+    QVK__TRY(find_directory(zip, &found, err));
+    at = found.offset;
+    for (uint64_t i = 0; i < found.count; i++) {
+        claim c = {0};
+        QVK__TRY(read_claim(zip, &at, found.offset + found.bytes, &c, err));
+        QVK__TRY(add_entry(zip, &c, err));
     }
-    QVK__CHECK(code == UNZ_END_OF_LIST_OF_FILE, err, QVK_BAD_FORMAT,
-               "%s: the archive's directory is broken after entry %zu", zip->source, zip->entries.count);
-    QVK__CHECK(zip->entries.count > 0, err, QVK_BAD_FORMAT, "%s: the archive is empty", zip->source);
     slash = strchr(zip->entries.data[0].name, '/');
     zip->root = qvk__arena_strndup(zip->arena, zip->entries.data[0].name,
                                    slash ? (size_t)(slash - zip->entries.data[0].name) + 1 : 0);
@@ -171,13 +236,8 @@ qvk_status qvk__zip_open(const uint8_t *data, uint64_t bytes, const char *source
                          qvk__zip *out, qvk_error *err)
 {
     qvk__zip zip = {.data = data, .bytes = bytes, .source = source, .arena = arena};
-    memory_file memory = {data, bytes, 0};
-    unzFile file = open_memory(&memory);
-    qvk_status status;
+    qvk_status status = read_directory(&zip, err);
 
-    QVK__CHECK(file, err, QVK_BAD_FORMAT, "%s: not a zip archive (or cut short)", source);
-    status = read_directory(&zip, file, err);
-    unzClose(file);
     if (status == QVK_OK)
         *out = zip;
     else
@@ -192,7 +252,7 @@ void qvk__zip_close(qvk__zip *zip)
     memset(zip, 0, sizeof *zip);
 }
 
-/* ---- entries ------------------------------------------------------------------------------------------- */
+/* ---- contents ------------------------------------------------------------------------------------------ */
 
 qvk__zip_entry *qvk__zip_find(const qvk__zip *zip, const char *name)
 {
@@ -207,38 +267,61 @@ qvk__zip_entry *qvk__zip_find(const qvk__zip *zip, const char *name)
     return qvk__map_get(&zip->index, full, &index) ? &zip->entries.data[index] : NULL;
 }
 
+/* All of `out`, and not a byte more. zlib counts in 32 bits, so long entries go in pieces. */
+static bool inflate_all(z_stream *stream, const qvk__zip_entry *entry, uint8_t *out)
+{
+    uint64_t in_left = entry->packed_bytes, out_left = entry->bytes;
+    int code = Z_OK;
+
+    stream->next_in = entry->packed;
+    stream->next_out = out;
+    while (code == Z_OK) {
+        if (stream->avail_in == 0) {
+            stream->avail_in = (uInt)QVK__MIN(in_left, (uint64_t)1 << 30);
+            in_left -= stream->avail_in;
+        }
+        if (stream->avail_out == 0) {
+            stream->avail_out = (uInt)QVK__MIN(out_left, (uint64_t)1 << 30);
+            out_left -= stream->avail_out;
+        }
+        code = inflate(stream, Z_NO_FLUSH);
+    }
+    return code == Z_STREAM_END && out_left == 0 && stream->avail_out == 0;
+}
+
+static uint32_t checksum(const uint8_t *data, uint64_t bytes)
+{
+    uint32_t crc = 0;
+
+    while (bytes > 0) {
+        uInt chunk = (uInt)QVK__MIN(bytes, (uint64_t)1 << 30);
+        crc = (uint32_t)crc32(crc, data, chunk);
+        data += chunk;
+        bytes -= chunk;
+    }
+    return crc;
+}
+
 static qvk_status inflate_entry(qvk__zip *zip, qvk__zip_entry *entry, qvk_error *err)
 {
-    memory_file memory = {zip->data, zip->bytes, 0};
-    unz64_file_pos position = {entry->directory_offset, entry->index};
-    qvk_status status = QVK_OK;
-    uint64_t done_bytes = 0;
+    z_stream stream = {0};
     uint8_t *data;
-    unzFile file;
+    bool whole;
 
     QVK__CHECK(entry->bytes <= max_inflated - zip->inflated, err, QVK_UNSUPPORTED,
                "%s: the compressed entries are too large; store them uncompressed, as torch.export.save does",
                zip->source);
     data = qvk__arena_alloc(zip->arena, QVK__MAX(entry->bytes, 1), 1);
-    file = open_memory(&memory);
-    QVK__CHECK_GO(data && file, err, QVK_OUT_OF_MEMORY, "%s: out of memory", zip->source);
-    QVK__CHECK_GO(unzGoToFilePos64(file, &position) == UNZ_OK && unzOpenCurrentFile(file) == UNZ_OK, err,
-                  QVK_BAD_FORMAT, "%s: entry %s cannot be unpacked", zip->source, entry->name);
-    while (done_bytes < entry->bytes) {
-        unsigned chunk = (unsigned)QVK__MIN(entry->bytes - done_bytes, (uint64_t)1 << 24);
-        int got = unzReadCurrentFile(file, data + done_bytes, chunk);
-        QVK__CHECK_GO(got > 0, err, QVK_BAD_FORMAT, "%s: entry %s cannot be unpacked", zip->source,
-                      entry->name);
-        done_bytes += (uint64_t)got;
-    }
-    QVK__CHECK_GO(unzCloseCurrentFile(file) == UNZ_OK, err, QVK_BAD_FORMAT, "%s: entry %s: wrong checksum",
-                  zip->source, entry->name);
+    QVK__CHECK(data && inflateInit2(&stream, -MAX_WBITS) == Z_OK, err, QVK_OUT_OF_MEMORY, "%s: out of memory",
+               zip->source);
+    whole = inflate_all(&stream, entry, data);
+    inflateEnd(&stream);
+    QVK__CHECK(whole, err, QVK_BAD_FORMAT, "%s: entry %s cannot be unpacked", zip->source, entry->name);
+    QVK__CHECK(checksum(data, entry->bytes) == entry->crc, err, QVK_BAD_FORMAT,
+               "%s: entry %s: wrong checksum", zip->source, entry->name);
     entry->data = data;
     zip->inflated += entry->bytes;
-done:
-    if (file)
-        unzClose(file);
-    return status;
+    return QVK_OK;
 }
 
 qvk_status qvk__zip_get(qvk__zip *zip, const char *name, const uint8_t **data, uint64_t *bytes,

@@ -11,7 +11,9 @@ typedef struct qvk__zip_entry {
     const char *name;    /* full name, with the root folder */
     const uint8_t *data; /* NULL: compressed and not inflated yet */
     uint64_t bytes;
-    uint64_t directory_offset, index; /* where minizip finds it again */
+    const uint8_t *packed; /* of a compressed entry */
+    uint64_t packed_bytes;
+    uint32_t crc; /* of its contents; checked when it is inflated */
 } qvk__zip_entry;
 
 typedef struct qvk__zip {
