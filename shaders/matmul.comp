@@ -1,4 +1,4 @@
-// C = alpha A B + beta D for batches of float matrices: linear layers, mm, bmm, addmm, baddbmm, both products of
+// C = alpha A B + beta D, kept in [lower, upper], for batches of float matrices: linear layers, mm, bmm, addmm, baddbmm, both products of
 // attention. Batch z is (outer, inner) = (z / inner_size, z % inner_size); B is shared by `share` neighbours of inner
 // (grouped-query attention). A's rows are contiguous; B is [N, K], or [K, N] with B_ROWS_ARE_K.
 #version 450
@@ -21,7 +21,7 @@ layout(set = 0, binding = 0) uniform Params
     uint b_first, b_outer, b_inner, b_row;
     uint c_first, c_outer, c_inner, c_row;
     uint d_batch, d_row, d_column;
-    float alpha, beta;
+    float alpha, beta, lower, upper;
 };
 layout(set = 0, binding = 1) readonly buffer A
 {
@@ -98,6 +98,7 @@ void main()
             float value = alpha * sums[i][j];
             if (D_TYPE != 0u)
                 value += beta * LOAD_FLOAT(d_words, batch * d_batch + m * d_row + (n + j) * d_column, D_TYPE);
+            value = value < lower ? lower : value > upper ? upper : value; // lets NaN through
             elements[j] = encode_float(value, C_TYPE);
         }
         STORE_RUN(c_words, c_base + m * c_row + n, elements, count, C_TYPE)

@@ -1,7 +1,7 @@
 // Softmax and its logarithm over rows of `n` elements, one row a work group. With an `after` above 1 the elements of a
 // row are that far apart.
 //
-// MASKED: rows are attention scores [outer, inner, queries, n], changed in place (binding 2 is Y too). A mask is
+// MASKED: rows are attention scores [outer, inner, queries, stride], changed in place (binding 2 is Y too). A mask is
 // added (or, of bool, forbids) and later keys are left out when causal; a row that may attend to nothing becomes 0.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -22,6 +22,7 @@ layout(set = 0, binding = 0) uniform Params
 {
     uint rows, n, after;
 #ifdef MASKED
+    uint stride; // from row to row; zeros are written up to it
     uint inner_size, queries, first_query;
     uint causal_first; // keys that query 0 of the whole call may attend to
     uint mask_outer, mask_inner, mask_query, mask_key;
@@ -58,7 +59,11 @@ uint row; // of this work group
 
 uint row_first()
 {
+#ifdef MASKED
+    return row * stride;
+#else
     return row / after * after * n + row % after;
+#endif
 }
 
 float score(uint i)
@@ -111,11 +116,16 @@ void main()
         }
         return;
     }
-    const uint first = row * n;
-    FOR_ROW_WORDS(first, first + n, Y_TYPE, low, high) {
+    const uint first = row_first();
+#ifdef MASKED
+    const uint last = first + stride;
+#else
+    const uint last = first + n;
+#endif
+    FOR_ROW_WORDS(first, last, Y_TYPE, low, high) {
         uint elements[2];
         for (uint i = low; i < high; i++)
-            elements[i - low] = encode_float(result(score(i - first), top, sum), Y_TYPE);
+            elements[i - low] = i - first < n ? encode_float(result(score(i - first), top, sum), Y_TYPE) : 0u;
         STORE_RUN(y_words, low, elements, high - low, Y_TYPE)
     }
 }

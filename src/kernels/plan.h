@@ -45,6 +45,9 @@ const qvk_tensor *qvk__call_out(qvk__planner *planner, const qvk__node *node, in
 int32_t qvk__call_value(const qvk__node *node, int index);
 /* The buffer of a tensor found among the call's resolved arguments, lists included. */
 qvk__ref qvk__call_ref(const qvk__call *call, const qvk_tensor *tensor);
+/* A device that is a CPU and runs 8 invocations as one vector (lavapipe): kernels made for it pay
+ * (lib/vector8.glsl). */
+bool qvk__is_vector8(const qvk__planner *planner);
 /* A constant whose bytes never change: it may be packed. */
 bool qvk__is_constant(const qvk__planner *planner, int32_t value);
 
@@ -119,9 +122,9 @@ typedef struct qvk__matrix {
 } qvk__matrix;
 
 /*
- * C = alpha A B + beta D for outer x inner batches. A is [M, K], B [N, K] or, with b_rows_are_k, [K, N]; in
- * each, the last dimension is contiguous. `share` neighbours of inner use one B (0 counts as 1). d_strides:
- * batch, row, column.
+ * C = alpha A B + beta D for outer x inner batches, kept in [lower, upper]. A is [M, K], B [N, K] or, with
+ * b_rows_are_k, [K, N]; in each, the last dimension is contiguous. `share` neighbours of inner use one B (0
+ * counts as 1). d_strides: batch, row, column.
  */
 typedef struct qvk__product {
     qvk__matrix a, b, c;
@@ -131,8 +134,11 @@ typedef struct qvk__product {
     uint64_t outer, inner, share, m, n, k;
     uint64_t a_skip, c_skip; /* elements before the first batch of A and of C */
     bool b_rows_are_k;
-    float alpha, beta;
+    bool a_padded; /* rows of A have zeros from k up to a multiple of 8 */
+    float alpha, beta, lower, upper;
 } qvk__product;
+/* One product without D: alpha 1, no bounds. */
+qvk__product qvk__product_of(uint64_t m, uint64_t n, uint64_t k);
 qvk_status qvk__plan_product(qvk__planner *planner, const qvk__product *product, qvk_error *err);
 
 #endif

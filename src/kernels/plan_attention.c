@@ -75,31 +75,37 @@ static void gather_heads(qvk__product *product, uint64_t share, qvk__matrix *row
     rows->inner *= share;
 }
 
+/* Rows of scores are this far apart: the softmax fills them up with zeros. */
+static uint64_t score_row(const qvk__attention *attention)
+{
+    return qvk__round_up((uint64_t)attention->keys, 8);
+}
+
 /* scores[b, h, i, j] = scale * q[b, h, first + i] . k[b, h, j]; and out = scores v. */
 static qvk_status plan_products(qvk__planner *planner, const attention_call *c, bool second, uint64_t first,
                                 uint64_t count, qvk_error *err)
 {
     const qvk__attention *a = &c->shape;
-    const uint64_t keys = (uint64_t)a->keys, share = (uint64_t)(a->heads / a->kv_heads);
+    const uint64_t keys = (uint64_t)a->keys, row = score_row(a), share = (uint64_t)(a->heads / a->kv_heads);
     const qvk_tensor out = {
         .rank = 4,
         .sizes = {a->query->sizes[0], a->query->sizes[1], a->query->sizes[2], a->value_dim},
         .dtype = c->out_dtype};
-    qvk__matrix scores = {c->scores, QVK_DTYPE_F32, (uint64_t)a->heads * count * keys, count * keys, keys};
+    qvk__matrix scores = {c->scores, QVK_DTYPE_F32, (uint64_t)a->heads * count * row, count * row, row};
     qvk__matrix vectors =
         second ? heads_of(&out, c->out, a->heads_last) : heads_of(a->query, c->query, a->heads_last);
-    qvk__product product = {
-        .outer = (uint64_t)a->batch,
-        .inner = (uint64_t)a->heads,
-        .share = share,
-        .m = count,
-        .n = second ? (uint64_t)a->value_dim : keys,
-        .k = second ? keys : (uint64_t)a->head_dim,
-        .b = second ? heads_of(a->value, c->value, a->heads_last) : heads_of(a->key, c->key, a->heads_last),
-        .b_rows_are_k = second,
-        .alpha = second ? 1 : (float)a->scale,
-    };
+    qvk__product product = second ? qvk__product_of(count, (uint64_t)a->value_dim, keys)
+                                  : qvk__product_of(count, keys, (uint64_t)a->head_dim);
     const uint64_t skip = first * vectors.row;
+
+    product.outer = (uint64_t)a->batch;
+    product.inner = (uint64_t)a->heads;
+    product.share = share;
+    product.b =
+        second ? heads_of(a->value, c->value, a->heads_last) : heads_of(a->key, c->key, a->heads_last);
+    product.b_rows_are_k = second;
+    product.a_padded = second;
+    product.alpha = second ? 1 : (float)a->scale;
     if (a->queries == 1) {
         gather_heads(&product, share, &vectors);
         scores.row = scores.inner;
@@ -129,6 +135,7 @@ static qvk_status plan_masked_softmax(qvk__planner *planner, const attention_cal
     qvk__dispatch_uint(&d, rows);
     qvk__dispatch_uint(&d, n);
     qvk__dispatch_uint(&d, 1);
+    qvk__dispatch_uint(&d, score_row(a));
     qvk__dispatch_int(&d, a->heads);
     qvk__dispatch_uint(&d, count);
     qvk__dispatch_uint(&d, first);
@@ -163,7 +170,8 @@ qvk_status qvk__plan_sdpa(qvk__planner *planner, const qvk__node *node, qvk_erro
         QVK__TRY(plan_cache_update(planner, qvk__call_value(node, 1), c.key, a->first_key, err));
         QVK__TRY(plan_cache_update(planner, qvk__call_value(node, 2), c.value, a->first_key, err));
     }
-    const uint64_t queries = (uint64_t)a->queries, row_bytes = (uint64_t)(a->batch * a->heads * a->keys) * 4;
+    const uint64_t queries = (uint64_t)a->queries,
+                   row_bytes = (uint64_t)(a->batch * a->heads) * score_row(a) * 4;
     if (queries == 0 || row_bytes == 0)
         return QVK_OK;
     const uint64_t limit = QVK__MIN(SCORE_BYTES, planner->caps->max_storage_range);

@@ -97,6 +97,11 @@ qvk__ref qvk__call_ref(const qvk__call *call, const qvk_tensor *tensor)
     return qvk__ref_value(value);
 }
 
+bool qvk__is_vector8(const qvk__planner *planner)
+{
+    return planner->caps->type == QVK__GPU_CPU && planner->caps->subgroup_size == 8;
+}
+
 bool qvk__is_constant(const qvk__planner *planner, int32_t value)
 {
     const qvk__value *v = &planner->graph->values.data[value];

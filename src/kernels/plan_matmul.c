@@ -1,4 +1,6 @@
 /* Float matrix products: aten.linear, mm, bmm, addmm, and what attention is made of. */
+#include <math.h>
+
 #include "core/dtype.h"
 #include "core/geometry.h"
 #include "kernels/plan.h"
@@ -75,6 +77,8 @@ static qvk_status plan_tiles(qvk__planner *planner, const qvk__product *product,
         qvk__dispatch_uint(&d, product->d_strides[i]);
     qvk__dispatch_float(&d, product->alpha);
     qvk__dispatch_float(&d, product->beta);
+    qvk__dispatch_float(&d, product->lower);
+    qvk__dispatch_float(&d, product->upper);
     qvk__dispatch_groups(planner, &d, batches * tiles_m * tiles_n);
     return planner->dispatch(planner, &d, err);
 }
@@ -84,7 +88,8 @@ static bool fits_matvec(const qvk__product *product)
 {
     return product->m <= MATVEC_ROWS && product->outer * product->inner == 1 && !product->b_rows_are_k &&
            product->a.row == product->k && product->b.row == product->k && product->c.row == product->n &&
-           product->alpha == 1 && product->a_skip + product->c_skip == 0 &&
+           product->alpha == 1 && product->a_skip + product->c_skip == 0 && isinf(product->lower) &&
+           isinf(product->upper) &&
            (!product->d_dtype ||
             (product->beta == 1 && product->d_strides[1] == 0 && product->d_strides[2] == 1));
 }
@@ -110,32 +115,113 @@ static qvk_status plan_matvec(qvk__planner *planner, const qvk__product *product
     return planner->dispatch(planner, &d, err);
 }
 
+/* ---- vectors of 8 --------------------------------------------------------------------------------------- */
+
+static bool eights(const qvk__matrix *matrix, uint64_t skip)
+{
+    return matrix->dtype == QVK_DTYPE_F32 && (matrix->row | matrix->outer | matrix->inner | skip) % 8 == 0;
+}
+
+/* What matmul_cpu.comp asks of its operands. */
+static bool fits_vector8(const qvk__planner *planner, const qvk__product *product)
+{
+    return qvk__is_vector8(planner) && qvk__kernel_usable(QVK__KERNEL_MATMUL_CPU_NK, planner->caps) &&
+           eights(&product->a, product->a_skip) && eights(&product->b, 0) &&
+           product->c.dtype == QVK_DTYPE_F32 && (!product->d_dtype || product->d_dtype == QVK_DTYPE_F32) &&
+           product->k > 0 &&
+           (product->b_rows_are_k ? product->n % 8 == 0 && (product->k % 8 == 0 || product->a_padded)
+                                  : product->k % 8 == 0);
+}
+
+static qvk_status plan_vector8(qvk__planner *planner, const qvk__product *product, qvk_error *err)
+{
+    /* With few rows of A the lanes run along B. */
+    const bool swap = product->m < 8 && !product->b_rows_are_k;
+    const qvk__matrix *own = swap ? &product->b : &product->a, *shared = swap ? &product->a : &product->b;
+    const uint64_t own_size = swap ? product->n : product->m, shared_size = swap ? product->m : product->n;
+    const uint64_t tm = swap ? QVK__MIN(qvk__div_up(own_size, 8), 4) : own_size > 8 ? 2 : 1;
+    const uint64_t tn = shared_size > 8 ? 2 : 1;
+    const uint64_t tiles_own = qvk__div_up(own_size, tm * 8), tiles_shared = qvk__div_up(shared_size, tn * 8);
+    const uint64_t batches = product->outer * product->inner;
+    qvk__dispatch d = {.kernel =
+                           product->b_rows_are_k ? QVK__KERNEL_MATMUL_CPU_KN : QVK__KERNEL_MATMUL_CPU_NK,
+                       .bytes = count_bytes(product),
+                       .ops = count_ops(product)};
+
+    qvk__dispatch_read(&d, own->buffer);
+    qvk__dispatch_read(&d, shared->buffer);
+    qvk__dispatch_read(&d, product->d_dtype ? product->d : product->a.buffer);
+    qvk__dispatch_write(&d, product->c.buffer);
+    qvk__dispatch_spec(&d, (uint32_t)tm);
+    qvk__dispatch_spec(&d, (uint32_t)tn);
+    qvk__dispatch_spec(&d, (uint32_t)QVK__MIN(shared_size, 8));
+    qvk__dispatch_spec(&d, product->d_dtype != QVK_DTYPE_NONE);
+    qvk__dispatch_uint(&d, own_size);
+    qvk__dispatch_uint(&d, shared_size);
+    qvk__dispatch_uint(&d, product->k);
+    qvk__dispatch_uint(&d, batches);
+    qvk__dispatch_uint(&d, tiles_own);
+    qvk__dispatch_uint(&d, tiles_shared);
+    qvk__dispatch_uint(&d, product->inner);
+    qvk__dispatch_uint(&d, swap ? product->share : 1);
+    qvk__dispatch_uint(&d, swap ? 1 : product->share);
+    add_matrix(&d, own, swap ? 0 : product->a_skip);
+    add_matrix(&d, shared, swap ? product->a_skip : 0);
+    qvk__dispatch_uint(&d, product->c_skip);
+    qvk__dispatch_uint(&d, product->c.outer);
+    qvk__dispatch_uint(&d, product->c.inner);
+    qvk__dispatch_uint(&d, swap ? 1 : product->c.row);
+    qvk__dispatch_uint(&d, swap ? product->c.row : 1);
+    qvk__dispatch_uint(&d, product->d_strides[0]);
+    qvk__dispatch_uint(&d, product->d_strides[swap ? 2 : 1]);
+    qvk__dispatch_uint(&d, product->d_strides[swap ? 1 : 2]);
+    qvk__dispatch_float(&d, product->alpha);
+    qvk__dispatch_float(&d, product->beta);
+    qvk__dispatch_float(&d, product->lower);
+    qvk__dispatch_float(&d, product->upper);
+    qvk__dispatch_groups(planner, &d, batches * tiles_own * tiles_shared);
+    return planner->dispatch(planner, &d, err);
+}
+
+/* ---- choice --------------------------------------------------------------------------------------------- */
+
+qvk__product qvk__product_of(uint64_t m, uint64_t n, uint64_t k)
+{
+    return (qvk__product){.outer = 1,
+                          .inner = 1,
+                          .share = 1,
+                          .m = m,
+                          .n = n,
+                          .k = k,
+                          .alpha = 1,
+                          .beta = 1,
+                          .lower = -INFINITY,
+                          .upper = INFINITY};
+}
+
 qvk_status qvk__plan_product(qvk__planner *planner, const qvk__product *product, qvk_error *err)
 {
-    qvk__product whole = *product;
-
-    whole.share = QVK__MAX(whole.share, 1);
-    if (whole.outer * whole.inner * whole.m * whole.n == 0)
+    if (product->outer * product->inner * product->m * product->n == 0)
         return QVK_OK;
-    return fits_matvec(&whole) ? plan_matvec(planner, &whole, err) : plan_tiles(planner, &whole, err);
+    if (fits_vector8(planner, product))
+        return plan_vector8(planner, product, err);
+    return fits_matvec(product) ? plan_matvec(planner, product, err) : plan_tiles(planner, product, err);
 }
 
 /* ---- operators ------------------------------------------------------------------------------------------ */
 
 qvk_status qvk__plan_linear(qvk__planner *planner, const qvk__node *node, qvk_error *err)
 {
-    qvk__product product = {.outer = 1, .inner = 1, .alpha = 1, .beta = 1};
+    uint64_t rows = 1;
     qvk__call call;
 
     QVK__TRY(qvk__call_of(planner, node, &call, err));
     const qvk_tensor *x = call.args[0].u.tensor, *weight = call.args[1].u.tensor;
     QVK__TRY(qvk__check_float(x, err));
     QVK__TRY(qvk__check_float(weight, err));
-    product.k = (uint64_t)weight->sizes[1];
-    product.n = (uint64_t)weight->sizes[0];
-    product.m = 1;
     for (int i = 0; i < x->rank - 1; i++)
-        product.m *= (uint64_t)x->sizes[i];
+        rows *= (uint64_t)x->sizes[i];
+    qvk__product product = qvk__product_of(rows, (uint64_t)weight->sizes[0], (uint64_t)weight->sizes[1]);
     product.a = (qvk__matrix){qvk__ref_value(qvk__call_value(node, 0)), x->dtype, 0, 0, product.k};
     product.b = (qvk__matrix){qvk__ref_value(qvk__call_value(node, 1)), weight->dtype, 0, 0, product.k};
     product.c =
@@ -157,16 +243,11 @@ qvk_status qvk__plan_matmul(qvk__planner *planner, const qvk__node *node, qvk_er
     QVK__TRY(qvk__matmul_of(node->op, call.args, call.n_args, &matmul, err));
     QVK__TRY(qvk__check_float(matmul.a, err));
     const int first = matmul.bias ? 1 : 0;
-    qvk__product product = {
-        .outer = (uint64_t)matmul.batch,
-        .inner = 1,
-        .m = (uint64_t)matmul.m,
-        .n = (uint64_t)matmul.n,
-        .k = (uint64_t)matmul.k,
-        .b_rows_are_k = true,
-        .alpha = (float)matmul.alpha,
-        .beta = (float)matmul.beta,
-    };
+    qvk__product product = qvk__product_of((uint64_t)matmul.m, (uint64_t)matmul.n, (uint64_t)matmul.k);
+    product.outer = (uint64_t)matmul.batch;
+    product.b_rows_are_k = true;
+    product.alpha = (float)matmul.alpha;
+    product.beta = (float)matmul.beta;
     product.a = (qvk__matrix){qvk__ref_value(qvk__call_value(node, first)), matmul.a->dtype,
                               product.m * product.k, 0, product.k};
     product.b = (qvk__matrix){qvk__ref_value(qvk__call_value(node, first + 1)), matmul.b->dtype,
