@@ -6,18 +6,24 @@
 
 #include "qint8.glsl"
 
-// sum: of q w over the whole window, padding included; the correction (input zero point times the weights' sum) is
-// what makes it the sum of (q - zero point) w.
-int q8ta_output(int sum, uint channel, bool relu, float inverse_scale, float zero_point)
+// sum: of (q - input zero point) w over the window.
+int q8ta_exact_output(int sum, uint channel, bool relu, float inverse_scale, float zero_point)
 {
     const float scale = uintBitsToFloat(EPILOGUE_WORDS[channel * 4u]);
     const float bias = uintBitsToFloat(EPILOGUE_WORDS[channel * 4u + 1u]);
-    const int correction = int(EPILOGUE_WORDS[channel * 4u + 2u]);
-    precise float y = float(sum - correction) * scale;
+    precise float y = float(sum) * scale;
     y = y + bias;
     if (relu && y < 0.0)
         y = 0.0;
     return quantize_int8(y, inverse_scale, zero_point);
+}
+
+// sum: of q w, the padding counted as the input zero point; the correction (zero point times the weights' sum) makes it
+// the other.
+int q8ta_output(int sum, uint channel, bool relu, float inverse_scale, float zero_point)
+{
+    const int correction = int(EPILOGUE_WORDS[channel * 4u + 2u]);
+    return q8ta_exact_output(sum - correction, channel, relu, inverse_scale, zero_point);
 }
 
 #endif

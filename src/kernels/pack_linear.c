@@ -1,6 +1,6 @@
 /* Packs the constants of quantized linears: weights into panels, scales with the bias, sums of weights. */
-#include "core/dtype.h"
 #include "kernels/linear.h"
+#include "kernels/pack_float.h"
 
 #define PANEL QVK__LINEAR_PANEL
 #define PIECE 16u /* bytes of a row that are made at once */
@@ -142,16 +142,6 @@ qvk__pack qvk__pack_weights(const qvk__linear_weights *weights, uint64_t first, 
 
 enum { DIM_N, DIM_N_GROUPS, DIM_STRIDE, DIM_SCALE_DTYPE, DIM_BIAS_DTYPE };
 
-static float float_at(const void *data, int64_t dtype, uint64_t index)
-{
-    switch ((qvk_dtype)dtype) {
-    case QVK_DTYPE_F16: return qvk__f16_to_f32(((const uint16_t *)data)[index]);
-    case QVK_DTYPE_BF16: return qvk__bf16_to_f32(((const uint16_t *)data)[index]);
-    case QVK_DTYPE_F64: return (float)((const double *)data)[index];
-    default: return ((const float *)data)[index];
-    }
-}
-
 static void pack_scale_rows(const qvk__pack *pack, const void *const *sources, uint64_t offset, void *dst,
                             uint64_t bytes)
 {
@@ -163,10 +153,10 @@ static void pack_scale_rows(const qvk__pack *pack, const void *const *sources, u
         const uint64_t group = at / n_padded, n = at % n_padded;
         float value = 0.0f;
         if (n < N && group < n_groups)
-            value = float_at(sources[0], pack->dims[DIM_SCALE_DTYPE],
-                             group * (uint64_t)pack->dims[DIM_STRIDE] + n);
+            value = qvk__pack_float(sources[0], pack->dims[DIM_SCALE_DTYPE],
+                                    group * (uint64_t)pack->dims[DIM_STRIDE] + n);
         else if (n < N && pack->sources[1] >= 0)
-            value = float_at(sources[1], pack->dims[DIM_BIAS_DTYPE], n);
+            value = qvk__pack_float(sources[1], pack->dims[DIM_BIAS_DTYPE], n);
         *out++ = value;
     }
 }

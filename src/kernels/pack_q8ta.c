@@ -1,6 +1,6 @@
 #include "kernels/pack_q8ta.h"
 
-#include "core/dtype.h"
+#include "kernels/pack_float.h"
 
 /* qvk__pack.dims. What the epilogue adds comes after. */
 enum { DIM_CHANNELS, DIM_TAPS, DIM_IN, DIM_ROW, DIM_DEPTHWISE, DIM_DTYPES, DIM_SCALE_BITS, DIM_ZERO_POINT };
@@ -39,15 +39,6 @@ static void pack_bytes(const qvk__pack *pack, const void *const *sources, uint64
     pack_rows(pack, sources[0], pack->dims[DIM_IN], offset, dst, bytes);
 }
 
-static float float_at(const void *data, qvk_dtype dtype, int64_t index)
-{
-    if (dtype == QVK_DTYPE_F16)
-        return qvk__f16_to_f32(((const uint16_t *)data)[index]);
-    if (dtype == QVK_DTYPE_BF16)
-        return qvk__bf16_to_f32(((const uint16_t *)data)[index]);
-    return dtype == QVK_DTYPE_F64 ? (float)((const double *)data)[index] : ((const float *)data)[index];
-}
-
 static int32_t sum_of_weights(const qvk__pack *pack, const void *source, int64_t channel)
 {
     int32_t sum = 0;
@@ -68,9 +59,9 @@ static void pack_epilogue(const qvk__pack *pack, const void *const *sources, uin
     for (uint64_t at = 0; at < bytes; at += 16) {
         const int64_t channel = (int64_t)((offset + at) / 16);
         const float scale =
-            input_scale * float_at(sources[1], (qvk_dtype)(pack->dims[DIM_DTYPES] & 255), channel);
+            input_scale * qvk__pack_float(sources[1], pack->dims[DIM_DTYPES] & 255, (uint64_t)channel);
         const float bias =
-            sources[2] ? float_at(sources[2], (qvk_dtype)(pack->dims[DIM_DTYPES] >> 8), channel) : 0.0F;
+            sources[2] ? qvk__pack_float(sources[2], pack->dims[DIM_DTYPES] >> 8, (uint64_t)channel) : 0.0F;
         const int32_t correction =
             (int32_t)pack->dims[DIM_ZERO_POINT] * sum_of_weights(pack, sources[0], channel);
         memset((char *)dst + at, 0, 16);

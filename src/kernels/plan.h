@@ -70,9 +70,6 @@ void qvk__dispatch_optional(qvk__dispatch *dispatch, const qvk__call *call, int 
 /* QVK_UNSUPPORTED unless the tensor (NULL allowed) holds floats. */
 qvk_status qvk__check_float(const qvk_tensor *tensor, qvk_error *err);
 
-/* The uniform block of shaders/lib/conv_params.glsl. */
-void qvk__dispatch_conv(qvk__dispatch *dispatch, const qvk__conv *conv);
-
 /* ---- walks ---------------------------------------------------------------------------------------------- */
 
 #define QVK__WALK_SETS 6
@@ -111,6 +108,23 @@ qvk_status qvk__plan_view_of(qvk__planner *planner, int32_t in, const qvk__view 
 /* out = convert(in) broadcast to out's shape, to out's type. */
 qvk_status qvk__plan_cast(qvk__planner *planner, qvk__ref in, const qvk_tensor *in_desc, qvk__ref out,
                           const qvk_tensor *out_desc, qvk_error *err);
+
+/* ---- convolution ----------------------------------------------------------------------------------------- */
+
+/* The uniform block of shaders/lib/conv_params.glsl. */
+void qvk__dispatch_conv(qvk__dispatch *dispatch, const qvk__conv *conv);
+
+/* A convolution through conv_cpu.comp, where qvk__is_vector8. */
+typedef struct qvk__conv_vector8 {
+    qvk__kernel kernel;
+    const qvk__conv *conv;
+    qvk__pack weight, table; /* pack_conv.h */
+    qvk__ref x, tail, y;
+    bool flag;
+    int32_t input_zero_point;
+    float low_or_inverse_scale, high_or_zero_point;
+} qvk__conv_vector8;
+qvk_status qvk__plan_conv_vector8(qvk__planner *planner, const qvk__conv_vector8 *call, qvk_error *err);
 
 /* ---- matrix products ------------------------------------------------------------------------------------ */
 

@@ -1,5 +1,6 @@
 /* Float convolution. */
 #include "core/dtype.h"
+#include "kernels/pack_conv.h"
 #include "kernels/plan.h"
 
 /* A matrix product pays from this many output channels in a group on. */
@@ -19,6 +20,64 @@ void qvk__dispatch_conv(qvk__dispatch *dispatch, const qvk__conv *conv)
     qvk__dispatch_int(dispatch, conv->in_channels / conv->groups);
     qvk__dispatch_int(dispatch, conv->out_channels / conv->groups);
 }
+
+/* ---- vectors of 8 --------------------------------------------------------------------------------------- */
+
+/* A pointwise convolution sees an image as one long row. */
+static qvk__conv flatten(const qvk__conv *conv)
+{
+    qvk__conv flat = *conv;
+    bool pointwise = !conv->transposed;
+
+    for (int i = 0; i < 2; i++)
+        pointwise = pointwise && conv->kernel[i] == 1 && conv->stride[i] == 1 && conv->padding[i] == 0;
+    if (pointwise) {
+        flat.in[1] = flat.out[1] = conv->in[0] * conv->in[1];
+        flat.in[0] = flat.out[0] = 1;
+    }
+    return flat;
+}
+
+qvk_status qvk__plan_conv_vector8(qvk__planner *planner, const qvk__conv_vector8 *call, qvk_error *err)
+{
+    const qvk__conv conv = flatten(call->conv);
+    const uint64_t out_per_group = (uint64_t)(conv.out_channels / conv.groups);
+    const uint64_t terms = (uint64_t)(conv.in_channels / conv.groups * conv.kernel[0] * conv.kernel[1]);
+    const uint64_t pixels = (uint64_t)(conv.out[0] * conv.out[1]), panels = qvk__div_up(out_per_group, 8);
+    const uint64_t tm = QVK__MIN(panels, 4), tiles_own = qvk__div_up(panels, tm);
+    /* Blocks that keep to a row gather in few loads, unless rows are short. */
+    const bool rows = !conv.transposed && conv.stride[1] <= 2 && conv.out[1] > 4;
+    const uint64_t tiles_pixel =
+        rows ? (uint64_t)conv.out[0] * qvk__div_up((uint64_t)conv.out[1], 8) : qvk__div_up(pixels, 8);
+    qvk__dispatch d = {.kernel = call->kernel,
+                       .bytes = call->weight.bytes,
+                       .ops = 2 * (uint64_t)(conv.batch * conv.groups) * out_per_group * pixels * terms};
+    qvk__ref weight, table;
+
+    QVK__TRY(planner->pack(planner, &call->weight, &weight, err));
+    QVK__TRY(planner->pack(planner, &call->table, &table, err));
+    qvk__dispatch_read(&d, call->x);
+    qvk__dispatch_read(&d, weight);
+    qvk__dispatch_read(&d, table);
+    qvk__dispatch_read(&d, call->tail);
+    qvk__dispatch_write(&d, call->y);
+    qvk__dispatch_spec(&d, (uint32_t)tm);
+    qvk__dispatch_spec(&d, conv.transposed);
+    qvk__dispatch_spec(&d, rows ? (uint32_t)conv.stride[1] : 0);
+    qvk__dispatch_spec(&d, call->flag);
+    qvk__dispatch_conv(&d, &conv);
+    qvk__dispatch_uint(&d, tiles_own);
+    qvk__dispatch_uint(&d, tiles_pixel);
+    qvk__dispatch_uint(&d, panels);
+    qvk__dispatch_uint(&d, qvk__div_up(terms, 8));
+    qvk__dispatch_int(&d, call->input_zero_point);
+    qvk__dispatch_float(&d, call->low_or_inverse_scale);
+    qvk__dispatch_float(&d, call->high_or_zero_point);
+    qvk__dispatch_groups(planner, &d, (uint64_t)(conv.batch * conv.groups) * tiles_own * tiles_pixel);
+    return planner->dispatch(planner, &d, err);
+}
+
+/* ---- base ----------------------------------------------------------------------------------------------- */
 
 typedef struct conv_call {
     qvk__conv conv;
@@ -80,6 +139,36 @@ static qvk_status plan_direct(qvk__planner *planner, const qvk__node *node, cons
     return planner->dispatch(planner, &d, err);
 }
 
+static bool fits_vector8(const qvk__planner *planner, const qvk__node *node, const conv_call *c)
+{
+    return qvk__is_vector8(planner) && qvk__kernel_usable(QVK__KERNEL_CONV_CPU_F32, planner->caps) &&
+           qvk__device_dtype(c->x->dtype) == QVK_DTYPE_F32 &&
+           qvk__device_dtype(c->y->dtype) == QVK_DTYPE_F32 &&
+           (!c->bias || qvk__device_dtype(c->bias->dtype) == QVK_DTYPE_F32) &&
+           qvk__is_constant(planner, qvk__call_value(node, 1));
+}
+
+static qvk_status plan_vector8(qvk__planner *planner, const qvk__node *node, const conv_call *c,
+                               qvk_error *err)
+{
+    const int32_t weight = qvk__call_value(node, 1);
+    const qvk__ref x = qvk__ref_value(qvk__call_value(node, 0));
+    const qvk__conv_vector8 call = {
+        .kernel = QVK__KERNEL_CONV_CPU_F32,
+        .conv = &c->conv,
+        .weight = qvk__pack_conv_panels(&c->conv, weight, c->weight->dtype),
+        .table = qvk__pack_conv_table(&c->conv, weight, false),
+        .x = x,
+        .tail = c->bias ? qvk__ref_value(qvk__call_value(node, 2)) : x,
+        .y = qvk__ref_value(node->outs[0]),
+        .flag = c->bias != NULL,
+        .low_or_inverse_scale = c->lower,
+        .high_or_zero_point = c->upper,
+    };
+
+    return qvk__plan_conv_vector8(planner, &call, err);
+}
+
 qvk_status qvk__plan_convolution(qvk__planner *planner, const qvk__node *node, qvk_error *err)
 {
     qvk__call call;
@@ -100,6 +189,8 @@ qvk_status qvk__plan_convolution(qvk__planner *planner, const qvk__node *node, q
     c.out_per_group = (uint64_t)(c.conv.out_channels / c.conv.groups);
     if (qvk_tensor_numel(c.y) == 0)
         return QVK_OK;
-    return c.out_per_group >= GEMM_CHANNELS ? plan_gemm(planner, node, &c, err)
-                                            : plan_direct(planner, node, &c, err);
+    if (c.out_per_group < GEMM_CHANNELS)
+        return plan_direct(planner, node, &c, err);
+    return fits_vector8(planner, node, &c) ? plan_vector8(planner, node, &c, err)
+                                           : plan_gemm(planner, node, &c, err);
 }

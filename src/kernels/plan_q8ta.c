@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "core/dtype.h"
+#include "kernels/pack_conv.h"
 #include "kernels/pack_q8ta.h"
 #include "kernels/plan.h"
 
@@ -160,6 +161,26 @@ static qvk_status plan_direct(qvk__planner *planner, const qvk__node *node, cons
     return planner->dispatch(planner, &d, err);
 }
 
+static qvk_status plan_vector8(qvk__planner *planner, const qvk__node *node, const conv_call *c,
+                               qvk_error *err)
+{
+    qvk__conv_vector8 call = {
+        .kernel = QVK__KERNEL_CONV_CPU_I8,
+        .conv = &c->conv,
+        .weight = qvk__pack_q8ta_panels(&c->conv, &c->weight),
+        .table = qvk__pack_conv_table(&c->conv, c->weight.value, true),
+        .x = qvk__ref_value(qvk__call_value(node, 0)),
+        .y = qvk__ref_value(node->outs[0]),
+        .flag = c->relu,
+        .input_zero_point = (int32_t)c->in.zero_point,
+        .low_or_inverse_scale = (float)(1.0 / c->out.scale),
+        .high_or_zero_point = (float)c->out.zero_point,
+    };
+
+    QVK__TRY(planner->pack(planner, &c->epilogue, &call.tail, err));
+    return qvk__plan_conv_vector8(planner, &call, err);
+}
+
 qvk_status qvk__plan_q8ta_conv2d(qvk__planner *planner, const qvk__node *node, qvk_error *err)
 {
     qvk__call call;
@@ -169,8 +190,11 @@ qvk_status qvk__plan_q8ta_conv2d(qvk__planner *planner, const qvk__node *node, q
     QVK__TRY(read_conv(planner, node, &call, &c, err));
     if (c.outputs == 0)
         return QVK_OK;
-    return c.out_per_group >= GEMM_CHANNELS ? plan_gemm(planner, node, &c, err)
-                                            : plan_direct(planner, node, &c, err);
+    if (c.out_per_group < GEMM_CHANNELS)
+        return plan_direct(planner, node, &c, err);
+    if (qvk__is_vector8(planner) && qvk__kernel_usable(QVK__KERNEL_CONV_CPU_I8, planner->caps))
+        return plan_vector8(planner, node, &c, err);
+    return plan_gemm(planner, node, &c, err);
 }
 
 /* ---- elementwise ---------------------------------------------------------------------------------------- */
