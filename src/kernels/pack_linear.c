@@ -190,8 +190,9 @@ static double scaled_sum(const qvk__pack *pack, const uint8_t *row, const void *
         for (int64_t k = g * group; k < (g + 1) * group; k++)
             sum += weight_at(pack, row, k);
         total += (double)sum *
-                 (n_groups == 1 ? 1.0
-                                : (double)float_at(scales, dtype, (uint64_t)(g * pack->dims[DIM_FIRST] + n)));
+                 (n_groups == 1
+                      ? 1.0
+                      : (double)qvk__pack_float(scales, dtype, (uint64_t)(g * pack->dims[DIM_FIRST] + n)));
     }
     return total;
 }
