@@ -65,6 +65,8 @@ void qvk__dispatch_groups(const qvk__planner *planner, qvk__dispatch *dispatch, 
 /* Work groups of 64 invocations, each making one word of `out`; and that tensor's element count as a
  * parameter. */
 void qvk__dispatch_words(const qvk__planner *planner, qvk__dispatch *dispatch, const qvk_tensor *out);
+/* Work groups of 64 invocations, each making four of `n` elements. */
+void qvk__dispatch_quads(const qvk__planner *planner, qvk__dispatch *dispatch, uint64_t n);
 /* Binds argument `index`, or `instead` when it is None, and adds its dtype (0 for None) as a constant. */
 void qvk__dispatch_optional(qvk__dispatch *dispatch, const qvk__call *call, int index, qvk__ref instead);
 /* QVK_UNSUPPORTED unless the tensor (NULL allowed) holds floats. */
@@ -105,6 +107,8 @@ qvk_status qvk__walk_check(const qvk__walk *walk, qvk_error *err);
  * bytes are the same too, and neither is ever written in place, `out` becomes another name of `in`. */
 qvk_status qvk__plan_view_of(qvk__planner *planner, int32_t in, const qvk__view *view, int32_t out,
                              qvk_error *err);
+/* The same bytes in memory of their own. */
+qvk_status qvk__plan_copy_of(qvk__planner *planner, int32_t in, int32_t out, qvk_error *err);
 /* out = convert(in) broadcast to out's shape, to out's type. */
 qvk_status qvk__plan_cast(qvk__planner *planner, qvk__ref in, const qvk_tensor *in_desc, qvk__ref out,
                           const qvk_tensor *out_desc, qvk_error *err);

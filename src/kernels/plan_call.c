@@ -157,6 +157,11 @@ void qvk__dispatch_float(qvk__dispatch *dispatch, float value)
     qvk__dispatch_uint(dispatch, bits);
 }
 
+void qvk__dispatch_quads(const qvk__planner *planner, qvk__dispatch *dispatch, uint64_t n)
+{
+    qvk__dispatch_groups(planner, dispatch, qvk__div_up(qvk__div_up(n, 4), 64));
+}
+
 void qvk__dispatch_groups(const qvk__planner *planner, qvk__dispatch *dispatch, uint64_t n)
 {
     qvk__fold_groups(planner->caps, n, dispatch->groups);

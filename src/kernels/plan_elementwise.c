@@ -180,7 +180,7 @@ static qvk_status plan_call(qvk__planner *planner, const elementwise_call *call,
     qvk__dispatch_sizes(&d, &walk);
     for (int i = 0; i < e->n_operands; i++)
         qvk__dispatch_strides(&d, &walk, i);
-    qvk__dispatch_groups(planner, &d, qvk__div_up(qvk__div_up((uint64_t)numel, 4), 64));
+    qvk__dispatch_quads(planner, &d, (uint64_t)numel);
     return planner->dispatch(planner, &d, err);
 }
 

@@ -41,7 +41,7 @@ static qvk_status plan_move(qvk__planner *planner, qvk__ref source, qvk__ref tar
     qvk__dispatch_sizes(&d, &walk);
     qvk__dispatch_strides(&d, &walk, SOURCE);
     qvk__dispatch_strides(&d, &walk, TARGET);
-    qvk__dispatch_groups(planner, &d, qvk__div_up(qvk__div_up(numel, 4), 64));
+    qvk__dispatch_quads(planner, &d, numel);
     return planner->dispatch(planner, &d, err);
 }
 
@@ -52,23 +52,42 @@ static bool may_share(const qvk__planner *planner, int32_t in, int32_t out)
     return !planner->graph->values.data[in].is_mutable && !planner->graph->values.data[out].is_mutable;
 }
 
+/* A walk from elements read through a view to consecutive ones. */
+static qvk__walk walk_view(const qvk__view *view)
+{
+    qvk__walk walk = {.n_sets = 2, .rank = view->rank};
+    int64_t step = 1;
+
+    walk.start[SOURCE] = view->offset;
+    memcpy(walk.sizes, view->sizes, sizeof walk.sizes);
+    memcpy(walk.strides[SOURCE], view->strides, sizeof walk.strides[SOURCE]);
+    for (int i = view->rank - 1; i >= 0; i--) {
+        walk.strides[TARGET][i] = step;
+        step *= view->sizes[i];
+    }
+    return walk;
+}
+
+static qvk__view view_whole(const qvk_tensor *tensor)
+{
+    return (qvk__view){.rank = 1, .sizes = {qvk_tensor_numel(tensor)}, .strides = {1}};
+}
+
+qvk_status qvk__plan_copy_of(qvk__planner *planner, int32_t in, int32_t out, qvk_error *err)
+{
+    const qvk_tensor *source = planner->desc(planner, in);
+    const qvk__view whole = view_whole(source);
+
+    return plan_move(planner, qvk__ref_value(in), qvk__ref_value(out), walk_view(&whole), source->dtype, err);
+}
+
 qvk_status qvk__plan_view_of(qvk__planner *planner, int32_t in, const qvk__view *view, int32_t out,
                              qvk_error *err)
 {
     const qvk_tensor *source = planner->desc(planner, in);
-    qvk__walk walk = {.n_sets = 2};
-    qvk__view whole = {.rank = 1, .sizes = {qvk_tensor_numel(source)}, .strides = {1}};
-    const qvk__view *read = view ? view : &whole;
-    int64_t step = 1;
+    const qvk__view whole = view_whole(source), *read = view ? view : &whole;
+    const qvk__walk walk = walk_view(read);
 
-    walk.rank = read->rank;
-    walk.start[SOURCE] = read->offset;
-    memcpy(walk.sizes, read->sizes, sizeof walk.sizes);
-    memcpy(walk.strides[SOURCE], read->strides, sizeof walk.strides[SOURCE]);
-    for (int i = read->rank - 1; i >= 0; i--) {
-        walk.strides[TARGET][i] = step;
-        step *= read->sizes[i];
-    }
     if (qvk__walk_is_flat(&walk, SOURCE) && read->offset == 0 &&
         qvk__view_numel(read) == qvk_tensor_numel(source) && may_share(planner, in, out))
         return planner->alias(planner, out, in, err);

@@ -145,7 +145,7 @@ static int64_t source_coord(const qvk__overlay *laid, int d, int64_t c)
 
 static void store_number(qvk_tensor *out, int64_t index, const qvk__operand *number)
 {
-    if (qvk__dtype_is_float(out->dtype))
+    if (qvk__dtype_is_float(out->dtype) || out->dtype == QVK_DTYPE_BOOL)
         qvk__reference_set(out, index, number->f);
     else
         qvk__reference_set_int(out, index, number->i);
