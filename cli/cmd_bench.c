@@ -21,6 +21,7 @@ typedef struct measurement {
     operator_time *operators;
     size_t n_operators;
     qvk_device_info device;
+    qvk_ceilings ceilings; /* zeros on the reference executor */
 } measurement;
 
 static double now_ms(void)
@@ -186,9 +187,28 @@ static int profile_calls(const cli_options *options, qvk_context *context, measu
     return status;
 }
 
+/*
+ * Share of the device's ceilings an operator reaches: the time its bytes and operations need at the measured
+ * rates (the widest arithmetic there is), over the time it took. 0 where nothing was measured. Data that
+ * stays in a cache can reach more than 1.
+ */
+static double share_reached(const measurement *it, const qvk_profile_entry *entry)
+{
+    const qvk_ceilings *top = &it->ceilings;
+    double rate = top->f32_tflops, bytes_us, ops_us;
+
+    rate = top->f16_tflops > rate ? top->f16_tflops : rate;
+    rate = top->int8_tops > rate ? top->int8_tops : rate;
+    if (!entry->on_device || entry->gpu_us <= 0.0 || top->copy_gbps <= 0.0)
+        return 0.0;
+    bytes_us = (double)entry->bytes / top->copy_gbps * 1e-3;
+    ops_us = rate > 0.0 ? (double)entry->ops / rate * 1e-6 : 0.0;
+    return (bytes_us > ops_us ? bytes_us : ops_us) / entry->gpu_us;
+}
+
 /* ---- results -------------------------------------------------------------------------------------------- */
 
-static void json_operator(json *out, const qvk_profile_entry *entry)
+static void json_operator(json *out, const measurement *it, const qvk_profile_entry *entry)
 {
     json_open(out, NULL, '{');
     json_text(out, "name", entry->name);
@@ -196,7 +216,18 @@ static void json_operator(json *out, const qvk_profile_entry *entry)
     json_number(out, "gpu_us", entry->gpu_us);
     json_int(out, "bytes", (int64_t)entry->bytes);
     json_int(out, "ops", (int64_t)entry->ops);
+    json_number(out, "share", share_reached(it, entry));
     json_bool(out, "on_device", entry->on_device);
+    json_close(out, '}');
+}
+
+static void json_ceilings(json *out, const qvk_ceilings *ceilings)
+{
+    json_open(out, "ceilings", '{');
+    json_number(out, "copy_gbps", ceilings->copy_gbps);
+    json_number(out, "f32_tflops", ceilings->f32_tflops);
+    json_number(out, "f16_tflops", ceilings->f16_tflops);
+    json_number(out, "int8_tops", ceilings->int8_tops);
     json_close(out, '}');
 }
 
@@ -217,9 +248,10 @@ static void print_json(const measurement *it)
     json_int(&out, "weight_bytes", (int64_t)it->load.weight_bytes);
     json_int(&out, "activation_bytes", (int64_t)it->load.activation_bytes);
     json_int(&out, "cpu_steps", it->load.n_cpu_steps);
+    json_ceilings(&out, &it->ceilings);
     json_open(&out, "operators", '[');
     for (size_t i = 0; i < it->n_operators; i++)
-        json_operator(&out, &it->operators[i].entry);
+        json_operator(&out, it, &it->operators[i].entry);
     json_close(&out, ']');
     json_close(&out, '}');
     json_end(&out);
@@ -234,15 +266,21 @@ static void print_text(const measurement *it)
     printf("load %.1f ms (upload %.1f, pipelines %.1f), weights %.2f MiB, activations %.2f MiB\n",
            it->load.total_ms, it->load.upload_ms, it->load.pipeline_ms,
            (double)it->load.weight_bytes / 1048576.0, (double)it->load.activation_bytes / 1048576.0);
+    if (it->ceilings.copy_gbps > 0.0)
+        printf("ceilings: copy %.4g GB/s, float32 %.3g, float16 %.3g TFLOP/s, int8 %.3g TOP/s\n",
+               it->ceilings.copy_gbps, it->ceilings.f32_tflops, it->ceilings.f16_tflops,
+               it->ceilings.int8_tops);
     for (size_t i = 0; i < it->n_operators; i++)
         total += it->operators[i].entry.gpu_us;
-    printf("%zu operators, %.1f us together\n\n      us      %%    GB/s   GOP/s  operator (kernel)\n",
-           it->n_operators, total);
+    printf(
+        "%zu operators, %.1f us together\n\n      us      %%    GB/s   GOP/s  reached  operator (kernel)\n",
+        it->n_operators, total);
     for (size_t i = 0; i < it->n_operators; i++) {
         const qvk_profile_entry *entry = &it->operators[i].entry;
         const double us = entry->gpu_us > 0.0 ? entry->gpu_us : 1e-9;
-        printf("%8.1f  %5.1f  %6.1f  %6.1f  %s (%s)\n", entry->gpu_us, 100.0 * entry->gpu_us / (total + 1e-9),
-               (double)entry->bytes * 1e-3 / us, (double)entry->ops * 1e-3 / us, entry->name, entry->kernel);
+        printf("%8.1f  %5.1f  %6.1f  %6.1f  %6.1f%%  %s (%s)\n", entry->gpu_us,
+               100.0 * entry->gpu_us / (total + 1e-9), (double)entry->bytes * 1e-3 / us,
+               (double)entry->ops * 1e-3 / us, 100.0 * share_reached(it, entry), entry->name, entry->kernel);
     }
 }
 
@@ -285,6 +323,7 @@ static int measure(const cli_options *options, int64_t warmup, measurement *it)
 {
     const char *trace = cli_text(options, CLI_OPTION_TRACE);
     qvk_context *context = NULL;
+    qvk_error error;
     int status = cli_open_context(options, &context);
 
     if (status == CLI_OK)
@@ -293,6 +332,8 @@ static int measure(const cli_options *options, int64_t warmup, measurement *it)
         status = time_calls(options, context, warmup, it);
     if (status == CLI_OK)
         status = profile_calls(options, context, it);
+    if (status == CLI_OK && qvk_context_measure(context, &it->ceilings, &error) != QVK_OK)
+        status = cli_fail(&error);
     qvk_context_destroy(&context);
     if (status == CLI_OK && trace)
         status = write_trace(trace, it);

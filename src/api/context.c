@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "runtime/measure.h"
+
 /* ---- features by name ----------------------------------------------------------------------------------- */
 
 typedef struct feature {
@@ -219,4 +221,13 @@ qvk_status qvk_device_list(const qvk_context_params *params, qvk_device_info *ou
 done:
     free(caps);
     return status;
+}
+
+qvk_status qvk_context_measure(qvk_context *context, qvk_ceilings *out, qvk_error *err)
+{
+    QVK__CHECK(context && out, err, QVK_INVALID_ARGUMENT, "context and out must not be NULL");
+    if (context->gpu)
+        return qvk__measure(context->gpu, out, err);
+    *out = (qvk_ceilings){0};
+    return QVK_OK;
 }

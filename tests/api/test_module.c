@@ -102,6 +102,22 @@ static void describes_its_device(void **state)
     qvk_context_destroy(NULL);
 }
 
+static void measures_what_its_device_can_do(void **state)
+{
+    (void)state;
+    qvk_context *cpu = open_context("cpu"), *gpu = open_context(NULL);
+    qvk_ceilings ceilings = {1, 1, 1, 1};
+    qvk_error error;
+    assert_int_equal(qvk_context_measure(cpu, &ceilings, &error), QVK_OK);
+    assert_true(ceilings.copy_gbps == 0.0 && ceilings.int8_tops == 0.0);
+    assert_int_equal(qvk_context_measure(gpu, &ceilings, &error), QVK_OK);
+    assert_true(ceilings.copy_gbps > 0.0 && ceilings.copy_gbps < 1e5);
+    assert_true(ceilings.f32_tflops > 0.0 && ceilings.f32_tflops < 1e4);
+    assert_int_equal(qvk_context_measure(NULL, &ceilings, &error), QVK_INVALID_ARGUMENT);
+    qvk_context_destroy(&cpu);
+    qvk_context_destroy(&gpu);
+}
+
 /* ---- life ----------------------------------------------------------------------------------------------- */
 
 static void modules_keep_their_context_alive(void **state)
@@ -312,13 +328,10 @@ static void profile_needs_to_be_asked_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(describes_its_methods),
-        cmocka_unit_test(describes_its_device),
-        cmocka_unit_test(modules_keep_their_context_alive),
-        cmocka_unit_test(a_program_in_memory_is_the_same),
-        cmocka_unit_test(a_module_runs_one_call_at_a_time),
-        cmocka_unit_test(two_modules_run_at_once),
-        cmocka_unit_test(callers_are_checked),
+        cmocka_unit_test(describes_its_methods),           cmocka_unit_test(describes_its_device),
+        cmocka_unit_test(measures_what_its_device_can_do), cmocka_unit_test(modules_keep_their_context_alive),
+        cmocka_unit_test(a_program_in_memory_is_the_same), cmocka_unit_test(a_module_runs_one_call_at_a_time),
+        cmocka_unit_test(two_modules_run_at_once),         cmocka_unit_test(callers_are_checked),
         cmocka_unit_test(profile_needs_to_be_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
