@@ -144,6 +144,7 @@ typedef struct qvk__sha256 {
     uint32_t state[8];
     uint64_t bytes;
     uint8_t block[64];
+    bool has_instructions; /* the processor's own are used; clearing it after begin makes do without */
 } qvk__sha256;
 void qvk__sha256_begin(qvk__sha256 *sha);
 void qvk__sha256_add(qvk__sha256 *sha, const void *data, size_t bytes);

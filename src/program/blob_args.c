@@ -43,6 +43,12 @@ const char *qvk__blob_file_name(const char *table_name)
     return table_name;
 }
 
+bool qvk__blob_is_enum(const char *type)
+{
+    return qvk__starts_with(type, "ScalarType") || qvk__starts_with(type, "Layout") ||
+           qvk__starts_with(type, "Device") || qvk__starts_with(type, "MemoryFormat");
+}
+
 /* ---- conversions --------------------------------------------------------------------------------------- */
 
 static bool is_tensor(const qvk__graph *graph, const qvk__arg *arg)
@@ -180,20 +186,12 @@ static bool fit_scalar(const qvk__graph *graph, const char *type, qvk__arg *arg)
     return fit_int(graph, arg); /* int, and the enums, which are numbers */
 }
 
-/* ScalarType, Layout, Device and MemoryFormat are written as Null even where the schema wants one: the
- * output's own dtype says it. */
-static bool is_enum(const char *type)
-{
-    return qvk__starts_with(type, "ScalarType") || qvk__starts_with(type, "Layout") ||
-           qvk__starts_with(type, "Device") || qvk__starts_with(type, "MemoryFormat");
-}
-
 qvk_status qvk__blob_fit_arg(qvk__graph *graph, const qvk__param *param, qvk__arg *arg, qvk_error *err)
 {
     bool fits;
 
     if (qvk__arg_is_null(arg))
-        fits = qvk__ends_with(param->type, "?") || is_enum(param->type);
+        fits = qvk__ends_with(param->type, "?") || qvk__blob_is_enum(param->type);
     else if (strstr(param->type, "[]"))
         fits = fit_list(graph, param->type, arg);
     else

@@ -12,13 +12,6 @@ enum {
     HEADER_LENGTH = 30
 };
 
-static uint64_t load(const uint8_t *at, size_t width)
-{
-    uint64_t value = 0;
-    memcpy(&value, at, width);
-    return value;
-}
-
 static qvk_status read_header(qvk__blob_reader *reader, const uint8_t **flatbuffer,
                               uint64_t *flatbuffer_bytes, qvk_error *err)
 {
@@ -27,13 +20,13 @@ static qvk_status read_header(qvk__blob_reader *reader, const uint8_t **flatbuff
 
     if (reader->bytes < HEADER_LENGTH || memcmp(data + MAGIC_AT, "VH00", 4) != 0)
         return qvk__fail_at(err, QVK_BAD_FORMAT, MAGIC_AT, "not a Vulkan delegate (no \"VH00\" at byte 4)");
-    if (load(data + LENGTH_AT, 2) < HEADER_LENGTH)
-        return qvk__fail_at(err, QVK_BAD_FORMAT, LENGTH_AT, "Vulkan delegate with a header of %llu bytes",
-                            (unsigned long long)load(data + LENGTH_AT, 2));
-    start = load(data + FLATBUFFER_AT, 4);
-    *flatbuffer_bytes = load(data + FLATBUFFER_BYTES_AT, 4);
-    reader->constants_at = load(data + CONSTANTS_AT, 4);
-    reader->constants_bytes = load(data + CONSTANTS_BYTES_AT, 8);
+    if (qvk__load_u16(data + LENGTH_AT) < HEADER_LENGTH)
+        return qvk__fail_at(err, QVK_BAD_FORMAT, LENGTH_AT, "Vulkan delegate with a header of %u bytes",
+                            qvk__load_u16(data + LENGTH_AT));
+    start = qvk__load_u32(data + FLATBUFFER_AT);
+    *flatbuffer_bytes = qvk__load_u32(data + FLATBUFFER_BYTES_AT);
+    reader->constants_at = qvk__load_u32(data + CONSTANTS_AT);
+    reader->constants_bytes = qvk__load_u64(data + CONSTANTS_BYTES_AT);
     if (start < HEADER_LENGTH || start + *flatbuffer_bytes > reader->bytes ||
         reader->constants_at < start + *flatbuffer_bytes || reader->constants_at > reader->bytes)
         return qvk__fail_at(err, QVK_BAD_FORMAT, FLATBUFFER_AT,

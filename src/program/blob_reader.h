@@ -22,6 +22,9 @@ typedef struct qvk__blob_reader {
 qvk_status qvk__blob_read_values(qvk__blob_reader *reader, qvk_error *err);
 qvk_status qvk__blob_read_nodes(qvk__blob_reader *reader, qvk_error *err);
 
+/* ScalarType, Layout, Device and MemoryFormat are written as Null even where the schema wants one: the
+ * output's own dtype says it. Only where the default is a number is that number written. */
+bool qvk__blob_is_enum(const char *type);
 /* Converts an argument to what the operator's schema wants (see blob_args.c). */
 qvk_status qvk__blob_fit_arg(qvk__graph *graph, const qvk__param *param, qvk__arg *arg, qvk_error *err);
 

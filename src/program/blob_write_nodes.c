@@ -119,16 +119,9 @@ done:
     return status;
 }
 
-/* Exporters write ScalarType, Layout, Device and MemoryFormat as Null, unless the schema's default is a
- * number. */
 static bool is_silent_enum(const qvk__param *param)
 {
-    static const char *const enums[] = {"ScalarType", "Layout", "Device", "MemoryFormat"};
-
-    for (size_t i = 0; i < QVK__COUNT(enums); i++)
-        if (qvk__starts_with(param->type, enums[i]))
-            return !param->has_default || qvk__arg_is_null(&param->fallback);
-    return false;
+    return qvk__blob_is_enum(param->type) && (!param->has_default || qvk__arg_is_null(&param->fallback));
 }
 
 /* ---- calls --------------------------------------------------------------------------------------------- */

@@ -13,16 +13,23 @@ enum {
 #error "qvk reads its little-endian files in place"
 #endif
 
-static uint16_t load_u16(const uint8_t *at)
+uint16_t qvk__load_u16(const uint8_t *at)
 {
     uint16_t value;
     memcpy(&value, at, sizeof value);
     return value;
 }
 
-static uint32_t load_u32(const uint8_t *at)
+uint32_t qvk__load_u32(const uint8_t *at)
 {
     uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+uint64_t qvk__load_u64(const uint8_t *at)
+{
+    uint64_t value;
     memcpy(&value, at, sizeof value);
     return value;
 }
@@ -64,7 +71,7 @@ static qvk_status spend(verifier *v, uint64_t at, uint64_t bytes)
 /* Follows the forward offset stored at `at`. */
 static qvk_status follow(verifier *v, uint64_t at, uint64_t *target)
 {
-    uint32_t distance = load_u32(v->data + at);
+    uint32_t distance = qvk__load_u32(v->data + at);
 
     if (distance == 0 || !in_bounds(v, at + distance, 4))
         return refuse(v, at, "an offset points outside the buffer");
@@ -78,7 +85,7 @@ static qvk_status verify_vector(verifier *v, uint64_t at, uint64_t width, uint64
     uint64_t vector;
 
     QVK__TRY(follow(v, at, &vector));
-    *count = load_u32(v->data + vector);
+    *count = qvk__load_u32(v->data + vector);
     *first = vector + 4;
     if (!in_bounds(v, *first, *count * width))
         return refuse(v, vector, "a vector runs past the end");
@@ -189,19 +196,19 @@ static qvk_status verify_field(verifier *v, uint64_t at, const qvk__fb_field *fi
 static uint16_t field_offset(const uint8_t *vtable, int field)
 {
     int at = 4 + 2 * field;
-    return at + 2 <= load_u16(vtable) ? load_u16(vtable + at) : 0;
+    return at + 2 <= qvk__load_u16(vtable) ? qvk__load_u16(vtable + at) : 0;
 }
 
 static qvk_status verify_vtable(verifier *v, uint64_t at, const uint8_t **vtable, uint16_t *table_bytes)
 {
-    int64_t place = (int64_t)at - (int32_t)load_u32(v->data + at);
+    int64_t place = (int64_t)at - (int32_t)qvk__load_u32(v->data + at);
     uint16_t own;
 
     if (place < 0 || !in_bounds(v, (uint64_t)place, 4))
         return refuse(v, at, "the table's vtable lies outside the buffer");
     *vtable = v->data + place;
-    own = load_u16(*vtable);
-    *table_bytes = load_u16(*vtable + 2);
+    own = qvk__load_u16(*vtable);
+    *table_bytes = qvk__load_u16(*vtable + 2);
     if (own < 4 || own % 2 || !in_bounds(v, (uint64_t)place, own))
         return refuse(v, (uint64_t)place, "a vtable has an impossible size");
     if (*table_bytes < 4 || !in_bounds(v, at, *table_bytes))
@@ -285,19 +292,19 @@ QVK__FB_SCALAR_LIST(DEFINE_SCALAR)
 
 qvk__fb_table qvk__fb_root(const uint8_t *data)
 {
-    return (qvk__fb_table){data + load_u32(data)};
+    return (qvk__fb_table){data + qvk__load_u32(data)};
 }
 
 const char *qvk__fb_string(qvk__fb_table table, int field)
 {
     const uint8_t *at = field_at(table, field);
-    return at ? (const char *)at + load_u32(at) + 4 : NULL;
+    return at ? (const char *)at + qvk__load_u32(at) + 4 : NULL;
 }
 
 qvk__fb_table qvk__fb_child(qvk__fb_table table, int field)
 {
     const uint8_t *at = field_at(table, field);
-    return (qvk__fb_table){at ? at + load_u32(at) : NULL};
+    return (qvk__fb_table){at ? at + qvk__load_u32(at) : NULL};
 }
 
 qvk__fb_vector qvk__fb_children(qvk__fb_table table, int field)
@@ -306,8 +313,8 @@ qvk__fb_vector qvk__fb_children(qvk__fb_table table, int field)
     qvk__fb_vector vector = {NULL, 0};
 
     if (at) {
-        at += load_u32(at);
-        vector.count = load_u32(at);
+        at += qvk__load_u32(at);
+        vector.count = qvk__load_u32(at);
         vector.at = at + 4;
     }
     return vector;
@@ -316,5 +323,5 @@ qvk__fb_vector qvk__fb_children(qvk__fb_table table, int field)
 qvk__fb_table qvk__fb_child_at(qvk__fb_vector vector, uint32_t index)
 {
     const uint8_t *at = vector.at + (size_t)4 * index;
-    return (qvk__fb_table){at + load_u32(at)};
+    return (qvk__fb_table){at + qvk__load_u32(at)};
 }

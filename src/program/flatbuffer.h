@@ -71,6 +71,11 @@ typedef struct qvk__fb_vector {
 
 qvk__fb_table qvk__fb_root(const uint8_t *data);
 
+/* Little-endian numbers anywhere, as the headers around flatbuffers hold them. */
+uint16_t qvk__load_u16(const uint8_t *at);
+uint32_t qvk__load_u32(const uint8_t *at);
+uint64_t qvk__load_u64(const uint8_t *at);
+
 /* Scalar fields, `fallback` when absent, and elements of scalar vectors (index below count). */
 #define QVK__FB_SCALAR_LIST(X)                                                                               \
     X(i8, int8_t)                                                                                            \

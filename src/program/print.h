@@ -25,8 +25,10 @@ qvk__tally *qvk__tally_nodes(const qvk__graph *graph, size_t *count);
 uint64_t qvk__graph_constant_bytes(const qvk__graph *graph, uint32_t *count);
 /* Calls of each of the method's operators outside delegates; malloc'ed, NULL when memory runs out. */
 uint32_t *qvk__count_kernel_calls(const qvk__method *method);
-/* Why an operator may stand outside: "unknown to qvk", "int64", "control flow or data movement"...; never
- * NULL. */
+/* In the operator table, or one of ExecuTorch's primitives (executorch_prim::), which the runtime has itself.
+ */
+bool qvk__operator_is_known(const qvk__operator_ref *ref);
+/* Why an operator stands outside: "unknown to qvk", a dtype delegates lack, ...; never NULL. */
 const char *qvk__outside_reason(const qvk__method *method, uint32_t operator_index);
 /* "tensor", "int", "int[]", ...: what a value is. */
 const char *qvk__evalue_kind_name(qvk__evalue_kind kind);

@@ -162,14 +162,19 @@ static qvk_dtype foreign_dtype(const qvk__method *method, const qvk__instruction
     return QVK_DTYPE_NONE;
 }
 
+bool qvk__operator_is_known(const qvk__operator_ref *ref)
+{
+    return ref->op != QVK__OP_NONE || qvk__starts_with(ref->name ? ref->name : "", "executorch_prim::");
+}
+
 const char *qvk__outside_reason(const qvk__method *method, uint32_t operator_index)
 {
     const qvk__operator_ref *ref = &method->operators[operator_index];
 
-    if (ref->op == QVK__OP_NONE)
+    if (!qvk__operator_is_known(ref))
         return "unknown to qvk";
-    if (qvk__starts_with(ref->name ? ref->name : "", "executorch_prim::"))
-        return "symbolic arithmetic";
+    if (ref->op == QVK__OP_NONE)
+        return "arithmetic on sizes";
     for (uint32_t i = 0; i < method->n_instructions; i++) {
         const qvk__instruction *call = &method->instructions[i];
         if (call->kind != QVK__INSTRUCTION_KERNEL || (uint32_t)call->index != operator_index)

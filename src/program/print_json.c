@@ -241,7 +241,7 @@ static void add_outside(qvk__string *out, const qvk__method *method)
         qvk__string_add(out, first ? "{\"name\": " : ", {\"name\": ");
         add_operator_name(out, &method->operators[i]);
         qvk__string_addf(out, ", \"count\": %u, \"known\": %s, \"reason\": ", calls[i],
-                         method->operators[i].op ? "true" : "false");
+                         qvk__operator_is_known(&method->operators[i]) ? "true" : "false");
         add_text(out, qvk__outside_reason(method, i));
         qvk__string_add(out, "}");
         first = false;

@@ -15,30 +15,21 @@ enum {
 
 typedef QVK__VEC(qvk__named_data) named_entries;
 
-static uint64_t load_u64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
 static qvk_status read_head(const uint8_t *data, uint64_t bytes, uint64_t *flatbuffer_bytes,
                             qvk__span *segments, qvk_error *err)
 {
     uint64_t base, size, end;
-    uint32_t length;
 
     if (bytes < HEAD_BYTES || memcmp(data + 4, qvk__ptd_schema.identifier, 4) != 0)
         return qvk__fail_at(err, QVK_BAD_FORMAT, 4, "not a .ptd data file (no \"FT01\" at byte 4)");
-    memcpy(&length, data + HEADER_LENGTH_AT, sizeof length);
-    if (memcmp(data + HEADER_AT, "FH01", 4) != 0 || length < HEADER_LENGTH)
+    if (memcmp(data + HEADER_AT, "FH01", 4) != 0 || qvk__load_u32(data + HEADER_LENGTH_AT) < HEADER_LENGTH)
         return qvk__fail_at(err, QVK_BAD_FORMAT, HEADER_AT, "data file without its \"FH01\" header");
-    if (!qvk__add_u64(load_u64(data + FLATBUFFER_AT), load_u64(data + FLATBUFFER_BYTES_AT),
+    if (!qvk__add_u64(qvk__load_u64(data + FLATBUFFER_AT), qvk__load_u64(data + FLATBUFFER_BYTES_AT),
                       flatbuffer_bytes) ||
         *flatbuffer_bytes > bytes)
         return qvk__fail_at(err, QVK_BAD_FORMAT, FLATBUFFER_BYTES_AT, "data file is truncated");
-    base = load_u64(data + SEGMENT_BASE_AT);
-    size = load_u64(data + SEGMENT_BYTES_AT);
+    base = qvk__load_u64(data + SEGMENT_BASE_AT);
+    size = qvk__load_u64(data + SEGMENT_BYTES_AT);
     if (!qvk__add_u64(base, size, &end) || end > bytes)
         return qvk__fail_at(err, QVK_BAD_FORMAT, SEGMENT_BASE_AT, "data file is truncated");
     *segments = (qvk__span){data + base, size};

@@ -18,20 +18,6 @@ typedef struct file_layout {
     uint64_t program_bytes, segment_base, segment_end; /* base 0: no segments */
 } file_layout;
 
-static uint64_t load_u64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-static uint32_t load_u32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
 static qvk_status read_identifier(const qvk__pte_reader *reader, qvk_error *err)
 {
     const uint8_t *data = reader->data;
@@ -52,13 +38,13 @@ static qvk_status read_layout(const qvk__pte_reader *reader, file_layout *out, q
     *out = (file_layout){reader->bytes, 0, 0};
     if (reader->bytes < HEAD_BYTES || memcmp(reader->data + HEADER_AT, "eh00", 4) != 0)
         return QVK_OK;
-    length = load_u32(reader->data + HEADER_LENGTH_AT);
+    length = qvk__load_u32(reader->data + HEADER_LENGTH_AT);
     if (length < HEADER_MIN_LENGTH)
         return qvk__fail_at(err, QVK_BAD_FORMAT, HEADER_LENGTH_AT, "extended header of %u bytes", length);
-    out->program_bytes = load_u64(reader->data + PROGRAM_BYTES_AT);
-    out->segment_base = load_u64(reader->data + SEGMENT_BASE_AT);
+    out->program_bytes = qvk__load_u64(reader->data + PROGRAM_BYTES_AT);
+    out->segment_base = qvk__load_u64(reader->data + SEGMENT_BASE_AT);
     if (length >= HEADER_FULL_LENGTH)
-        segment_bytes = load_u64(reader->data + SEGMENT_BYTES_AT);
+        segment_bytes = qvk__load_u64(reader->data + SEGMENT_BYTES_AT);
     if (out->program_bytes > reader->bytes)
         return qvk__fail_at(err, QVK_BAD_FORMAT, PROGRAM_BYTES_AT,
                             "file ends after %llu bytes, its program alone has %llu: truncated?",
