@@ -24,14 +24,6 @@ layout(constant_id = 1) const bool TRANSPOSED = false;
 layout(constant_id = 2) const uint ROW_STEP = 0u; // 1, 2: stride along x, and blocks keep to a row; 0: anything
 layout(constant_id = 3) const bool FLAG = false; // int8: relu; float: there is a bias
 
-layout(set = 0, binding = 1) readonly buffer X
-{
-    uint x_words[];
-};
-layout(set = 0, binding = 1) readonly buffer XQuads
-{
-    uvec4 x_quads[];
-};
 layout(set = 0, binding = 2) readonly buffer W
 {
     u64vec4 w_vectors[]; // [group][panel][step][lane]
@@ -40,29 +32,16 @@ layout(set = 0, binding = 3) readonly buffer Table
 {
     uint table[]; // channel, dilated ky, dilated kx of each k
 };
-layout(set = 0, binding = 4) readonly buffer Tail
-{
-    uint tail_words[]; // int8: the epilogue; float: the bias
-};
-layout(set = 0, binding = 5) buffer Y
-{
-    uint y_words[];
-};
-layout(set = 0, binding = 5) buffer YQuads
-{
-    uvec4 y_quads[];
-};
+
+const uint SPAN = ROW_STEP > 0u ? 7u * ROW_STEP + 1u : 1u;
+#define TAIL_BINDING 4
+#define Y_BINDING    5
+#include "conv_vector8.glsl"
 
 #ifdef INT8
-#define EPILOGUE_WORDS tail_words
-#define EXACT_STEPS    64u // 512 * 255 * 128 < 2^24
-#define TYPE           DTYPE_I8
-#include "q8ta_epilogue.glsl"
+#define EXACT_STEPS 64u // 512 * 255 * 128 < 2^24
 int totals[TM][8];
-#else
-#define TYPE DTYPE_F32
 #endif
-
 float sums[TM][8];
 uint lane;
 // Where the block's pixels' windows begin (where they end, transposed); within a row the first one's is enough.
@@ -91,40 +70,6 @@ bool source(int window, uint offset, uint stride, uint size, out uint at)
     return whole && at < size;
 }
 
-#ifdef INT8
-float element(uint word, uint index)
-{
-    return float((int(word << (24u - 8u * (index & 3u))) >> 24) - input_zero_point);
-}
-#endif
-
-// 8 elements ROW_STEP apart from `first` on, in few loads. Elements before the first of the tensor may be anything.
-void load_row(int first, out float row[8])
-{
-#ifdef INT8
-    const uint shift = 8u * (uint(first) & 3u);
-    uint words[2u * ROW_STEP + 1u];
-    [[unroll]] for (int i = 0; i < int(2u * ROW_STEP + 1u); i++)
-        words[i] = x_words[max((first >> 2) + i, 0)];
-    [[unroll]] for (uint i = 0u; i < 2u * ROW_STEP; i++)
-        words[i] = shift == 0u ? words[i] : (words[i] >> shift) | (words[i + 1u] << (32u - shift));
-    [[unroll]] for (uint n = 0u; n < 8u; n++)
-        row[n] = element(words[n * ROW_STEP / 4u], n * ROW_STEP);
-#else
-    const bool by_2 = (first & 2) != 0, by_1 = (first & 1) != 0;
-    uint words[8u * ROW_STEP + 4u];
-    [[unroll]] for (int i = 0; i < int(2u * ROW_STEP + 1u); i++) {
-        const uvec4 quad = x_quads[max((first >> 2) + i, 0)];
-        [[unroll]] for (int c = 0; c < 4; c++)
-            words[4 * i + c] = quad[c];
-    }
-    [[unroll]] for (uint i = 0u; i < 8u * ROW_STEP + 2u; i++)
-        words[i] = by_2 ? words[i + 2u] : words[i];
-    [[unroll]] for (uint n = 0u; n < 8u; n++)
-        row[n] = uintBitsToFloat(by_1 ? words[n * ROW_STEP + 1u] : words[n * ROW_STEP]);
-#endif
-}
-
 // X[k, pixel] for this lane's k and the block's pixels.
 void gather(uint plane, uint offset_y, uint offset_x, out float block[8])
 {
@@ -132,9 +77,10 @@ void gather(uint plane, uint offset_y, uint offset_x, out float block[8])
     if (ROW_STEP > 0u) {
         const bool inside = source(window_y[0], offset_y, stride_y, in_height, row);
         const int first = window_x[0] + int(offset_x);
-        load_row(inside ? int(plane + row * in_width) + first : 0, block);
+        float run[SPAN];
+        load_run(inside ? int(plane + row * in_width) + first : 0, run);
         [[unroll]] for (uint n = 0u; n < 8u; n++)
-            block[n] = inside && uint(first + int(n * ROW_STEP)) < in_width ? block[n] : 0.0;
+            block[n] = inside && uint(first + int(n * ROW_STEP)) < in_width ? run[n * ROW_STEP] : 0.0;
         return;
     }
     [[unroll]] for (uint n = 0u; n < 8u; n++) {
@@ -168,50 +114,6 @@ void spill()
             totals[i][n] += int(sums[i][n]);
             sums[i][n] = 0.0;
         }
-}
-#endif
-
-#ifdef INT8
-uint finished(int total, uint channel)
-{
-    return encode_int(q8ta_exact_output(total, channel, FLAG, low_or_inverse_scale, high_or_zero_point), TYPE);
-}
-
-// `count` bytes at byte `at`. No loop: it would keep its caller's from being unrolled.
-void store(uint at, uint elements[8], uint count)
-{
-    const uint shift = 8u * (at & 3u), missing = 8u * (8u - count);
-    uvec2 bytes = uvec2(elements[0] | elements[1] << 8 | elements[2] << 16 | elements[3] << 24,
-                        elements[4] | elements[5] << 8 | elements[6] << 16 | elements[7] << 24);
-    uvec2 mask = missing < 32u ? uvec2(0xffffffffu, 0xffffffffu >> missing) : uvec2(0xffffffffu >> (missing - 32u), 0u);
-    const bool whole = shift == 0u;
-    const uvec3 words = whole ? uvec3(bytes, 0u)
-                              : uvec3(bytes.x << shift, bytes.x >> (32u - shift) | bytes.y << shift, bytes.y >> (32u - shift));
-    const uvec3 masks = whole ? uvec3(mask, 0u)
-                              : uvec3(mask.x << shift, mask.x >> (32u - shift) | mask.y << shift, mask.y >> (32u - shift));
-    STORE_MASKED(y_words, at / 4u, words.x, masks.x)
-    if (masks.y != 0u)
-        STORE_MASKED(y_words, at / 4u + 1u, words.y, masks.y)
-    if (masks.z != 0u)
-        STORE_MASKED(y_words, at / 4u + 2u, words.z, masks.z)
-}
-#else
-uint finished(float sum, uint channel)
-{
-    const float bias = FLAG ? uintBitsToFloat(tail_words[channel]) : 0.0;
-    return floatBitsToUint(bounded(sum + bias, low_or_inverse_scale, high_or_zero_point));
-}
-
-void store(uint at, uint elements[8], uint count)
-{
-    if (count == 8u && at % 4u == 0u) {
-        y_quads[at / 4u] = uvec4(elements[0], elements[1], elements[2], elements[3]);
-        y_quads[at / 4u + 1u] = uvec4(elements[4], elements[5], elements[6], elements[7]);
-        return;
-    }
-    [[unroll]] for (uint n = 0u; n < 8u; n++)
-        if (n < count)
-            y_words[at + n] = elements[n];
 }
 #endif
 

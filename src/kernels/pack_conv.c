@@ -88,6 +88,42 @@ qvk__pack qvk__pack_q8ta_panels(const qvk__conv *conv, const qvk__q8ta_weight *w
     return pack;
 }
 
+/* ---- depthwise ------------------------------------------------------------------------------------------ */
+
+/* With groups of one channel, k is the tap. */
+static void pack_depthwise(const qvk__pack *pack, const void *const *sources, uint64_t offset, void *dst,
+                           uint64_t bytes)
+{
+    const int64_t taps = pack->dims[DIM_TAPS];
+    float *out = dst;
+
+    for (uint64_t i = 0; i < bytes / 4; i++) {
+        const int64_t at = (int64_t)(offset / 4 + i);
+        const int64_t tap = at / 8 % taps, channel = at / (8 * taps) * 8 + at % 8;
+        out[i] = channel >= pack->dims[DIM_GROUPS]       ? 0.0F
+                 : pack->dims[DIM_DTYPE] == QVK_DTYPE_I8 ? int8_weight(pack, sources[0], channel, 0, tap)
+                                                         : float_weight(pack, sources[0], channel, 0, tap);
+    }
+}
+
+static qvk__pack into_depthwise(qvk__pack pack)
+{
+    pack.fn = pack_depthwise;
+    pack.bytes =
+        qvk__round_up((uint64_t)pack.dims[DIM_GROUPS], 8) * (uint64_t)pack.dims[DIM_TAPS] * sizeof(float);
+    return pack;
+}
+
+qvk__pack qvk__pack_conv_depthwise(const qvk__conv *conv, int32_t weight, qvk_dtype dtype)
+{
+    return into_depthwise(qvk__pack_conv_panels(conv, weight, dtype));
+}
+
+qvk__pack qvk__pack_q8ta_depthwise(const qvk__conv *conv, const qvk__q8ta_weight *weight)
+{
+    return into_depthwise(qvk__pack_q8ta_panels(conv, weight));
+}
+
 /* ---- the table ------------------------------------------------------------------------------------------ */
 
 enum { TABLE_IN, TABLE_HEIGHT, TABLE_WIDTH, TABLE_DILATION_Y, TABLE_DILATION_X, TABLE_TAPS_FIRST };

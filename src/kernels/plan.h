@@ -118,17 +118,20 @@ qvk_status qvk__plan_cast(qvk__planner *planner, qvk__ref in, const qvk_tensor *
 /* The uniform block of shaders/lib/conv_params.glsl. */
 void qvk__dispatch_conv(qvk__dispatch *dispatch, const qvk__conv *conv);
 
-/* A convolution through conv_cpu.comp, where qvk__is_vector8. */
+/* A convolution through conv_cpu.comp, or depthwise_cpu.comp where it is depthwise; where qvk__is_vector8. */
 typedef struct qvk__conv_vector8 {
     qvk__kernel kernel;
     const qvk__conv *conv;
-    qvk__pack weight, table; /* pack_conv.h */
+    qvk__pack weight; /* pack_conv.h: panels, or depthwise */
+    qvk__pack table;  /* not for depthwise */
     qvk__ref x, tail, y;
     bool flag;
     int32_t input_zero_point;
     float low_or_inverse_scale, high_or_zero_point;
 } qvk__conv_vector8;
 qvk_status qvk__plan_conv_vector8(qvk__planner *planner, const qvk__conv_vector8 *call, qvk_error *err);
+/* Does depthwise_cpu.comp compute it? */
+bool qvk__is_depthwise_vector8(const qvk__planner *planner, const qvk__conv *conv);
 
 /* ---- matrix products ------------------------------------------------------------------------------------ */
 

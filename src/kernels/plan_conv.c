@@ -38,7 +38,7 @@ static qvk__conv flatten(const qvk__conv *conv)
     return flat;
 }
 
-qvk_status qvk__plan_conv_vector8(qvk__planner *planner, const qvk__conv_vector8 *call, qvk_error *err)
+static qvk_status plan_panels(qvk__planner *planner, const qvk__conv_vector8 *call, qvk_error *err)
 {
     const qvk__conv conv = flatten(call->conv);
     const uint64_t out_per_group = (uint64_t)(conv.out_channels / conv.groups);
@@ -75,6 +75,55 @@ qvk_status qvk__plan_conv_vector8(qvk__planner *planner, const qvk__conv_vector8
     qvk__dispatch_float(&d, call->high_or_zero_point);
     qvk__dispatch_groups(planner, &d, (uint64_t)(conv.batch * conv.groups) * tiles_own * tiles_pixel);
     return planner->dispatch(planner, &d, err);
+}
+
+/* Runs of pixels that a work group of depthwise_cpu.comp goes over: its weights are loaded once for them. */
+#define DEPTHWISE_RUNS 8
+
+bool qvk__is_depthwise_vector8(const qvk__planner *planner, const qvk__conv *conv)
+{
+    const int64_t span = 7 * conv->stride[1] + (conv->kernel[1] - 1) * conv->dilation[1] + 1;
+
+    return qvk__is_vector8(planner) && qvk__kernel_usable(QVK__KERNEL_DEPTHWISE_CPU_F32, planner->caps) &&
+           !conv->transposed && conv->groups == conv->in_channels && conv->groups == conv->out_channels &&
+           conv->kernel[0] * conv->kernel[1] <= 49 && span <= 32;
+}
+
+static qvk_status plan_depthwise(qvk__planner *planner, const qvk__conv_vector8 *call, qvk_error *err)
+{
+    const qvk__conv *conv = call->conv;
+    const uint64_t tiles = (uint64_t)conv->out[0] * qvk__div_up((uint64_t)conv->out[1], 8);
+    const uint64_t panels = qvk__div_up((uint64_t)conv->groups, 8);
+    const uint64_t outputs = (uint64_t)(conv->batch * conv->groups * conv->out[0] * conv->out[1]);
+    qvk__dispatch d = {.kernel = call->kernel,
+                       .bytes = call->weight.bytes,
+                       .ops = 2 * outputs * (uint64_t)(conv->kernel[0] * conv->kernel[1])};
+    qvk__ref weight;
+
+    QVK__TRY(planner->pack(planner, &call->weight, &weight, err));
+    qvk__dispatch_read(&d, call->x);
+    qvk__dispatch_read(&d, weight);
+    qvk__dispatch_read(&d, call->tail);
+    qvk__dispatch_write(&d, call->y);
+    qvk__dispatch_spec(&d, (uint32_t)conv->kernel[0]);
+    qvk__dispatch_spec(&d, (uint32_t)conv->kernel[1]);
+    qvk__dispatch_spec(&d, (uint32_t)conv->stride[1]);
+    qvk__dispatch_spec(&d, (uint32_t)conv->dilation[1]);
+    qvk__dispatch_spec(&d, call->flag);
+    qvk__dispatch_conv(&d, conv);
+    qvk__dispatch_uint(&d, tiles);
+    qvk__dispatch_uint(&d, DEPTHWISE_RUNS);
+    qvk__dispatch_int(&d, call->input_zero_point);
+    qvk__dispatch_float(&d, call->low_or_inverse_scale);
+    qvk__dispatch_float(&d, call->high_or_zero_point);
+    qvk__dispatch_groups(planner, &d, (uint64_t)conv->batch * panels * qvk__div_up(tiles, DEPTHWISE_RUNS));
+    return planner->dispatch(planner, &d, err);
+}
+
+qvk_status qvk__plan_conv_vector8(qvk__planner *planner, const qvk__conv_vector8 *call, qvk_error *err)
+{
+    return qvk__is_depthwise_vector8(planner, call->conv) ? plan_depthwise(planner, call, err)
+                                                          : plan_panels(planner, call, err);
 }
 
 /* ---- base ----------------------------------------------------------------------------------------------- */
@@ -151,12 +200,14 @@ static bool fits_vector8(const qvk__planner *planner, const qvk__node *node, con
 static qvk_status plan_vector8(qvk__planner *planner, const qvk__node *node, const conv_call *c,
                                qvk_error *err)
 {
+    const bool depthwise = qvk__is_depthwise_vector8(planner, &c->conv);
     const int32_t weight = qvk__call_value(node, 1);
     const qvk__ref x = qvk__ref_value(qvk__call_value(node, 0));
     const qvk__conv_vector8 call = {
-        .kernel = QVK__KERNEL_CONV_CPU_F32,
+        .kernel = depthwise ? QVK__KERNEL_DEPTHWISE_CPU_F32 : QVK__KERNEL_CONV_CPU_F32,
         .conv = &c->conv,
-        .weight = qvk__pack_conv_panels(&c->conv, weight, c->weight->dtype),
+        .weight = depthwise ? qvk__pack_conv_depthwise(&c->conv, weight, c->weight->dtype)
+                            : qvk__pack_conv_panels(&c->conv, weight, c->weight->dtype),
         .table = qvk__pack_conv_table(&c->conv, weight, false),
         .x = x,
         .tail = c->bias ? qvk__ref_value(qvk__call_value(node, 2)) : x,
@@ -189,8 +240,9 @@ qvk_status qvk__plan_convolution(qvk__planner *planner, const qvk__node *node, q
     c.out_per_group = (uint64_t)(c.conv.out_channels / c.conv.groups);
     if (qvk_tensor_numel(c.y) == 0)
         return QVK_OK;
-    if (c.out_per_group < GEMM_CHANNELS)
-        return plan_direct(planner, node, &c, err);
-    return fits_vector8(planner, node, &c) ? plan_vector8(planner, node, &c, err)
-                                           : plan_gemm(planner, node, &c, err);
+    if (fits_vector8(planner, node, &c) &&
+        (c.out_per_group >= GEMM_CHANNELS || qvk__is_depthwise_vector8(planner, &c.conv)))
+        return plan_vector8(planner, node, &c, err);
+    return c.out_per_group >= GEMM_CHANNELS ? plan_gemm(planner, node, &c, err)
+                                            : plan_direct(planner, node, &c, err);
 }

@@ -164,10 +164,12 @@ static qvk_status plan_direct(qvk__planner *planner, const qvk__node *node, cons
 static qvk_status plan_vector8(qvk__planner *planner, const qvk__node *node, const conv_call *c,
                                qvk_error *err)
 {
+    const bool depthwise = qvk__is_depthwise_vector8(planner, &c->conv);
     qvk__conv_vector8 call = {
-        .kernel = QVK__KERNEL_CONV_CPU_I8,
+        .kernel = depthwise ? QVK__KERNEL_DEPTHWISE_CPU_I8 : QVK__KERNEL_CONV_CPU_I8,
         .conv = &c->conv,
-        .weight = qvk__pack_q8ta_panels(&c->conv, &c->weight),
+        .weight = depthwise ? qvk__pack_q8ta_depthwise(&c->conv, &c->weight)
+                            : qvk__pack_q8ta_panels(&c->conv, &c->weight),
         .table = qvk__pack_conv_table(&c->conv, c->weight.value, true),
         .x = qvk__ref_value(qvk__call_value(node, 0)),
         .y = qvk__ref_value(node->outs[0]),
@@ -190,11 +192,11 @@ qvk_status qvk__plan_q8ta_conv2d(qvk__planner *planner, const qvk__node *node, q
     QVK__TRY(read_conv(planner, node, &call, &c, err));
     if (c.outputs == 0)
         return QVK_OK;
-    if (c.out_per_group < GEMM_CHANNELS)
-        return plan_direct(planner, node, &c, err);
-    if (qvk__is_vector8(planner) && qvk__kernel_usable(QVK__KERNEL_CONV_CPU_I8, planner->caps))
+    const bool wide = c.out_per_group >= GEMM_CHANNELS;
+    if (qvk__is_vector8(planner) && qvk__kernel_usable(QVK__KERNEL_CONV_CPU_I8, planner->caps) &&
+        (wide || qvk__is_depthwise_vector8(planner, &c.conv)))
         return plan_vector8(planner, node, &c, err);
-    return plan_gemm(planner, node, &c, err);
+    return wide ? plan_gemm(planner, node, &c, err) : plan_direct(planner, node, &c, err);
 }
 
 /* ---- elementwise ---------------------------------------------------------------------------------------- */
