@@ -59,6 +59,17 @@ int32_t kit_call_symbol(qvk__graph *graph, qvk__op op, const qvk__arg *args, int
     return out;
 }
 
+int32_t kit_cpu_step(qvk__graph *graph, int32_t x, int rank, const int64_t *sizes)
+{
+    static const int64_t no_sizes[QVK_MAX_RANK] = {0}, no_index = 0;
+    static const float no_source = 0.0f;
+    const int32_t index = kit_constant(graph, NULL, QVK_DTYPE_I64, rank, no_sizes, &no_index);
+    const int32_t source = kit_constant(graph, NULL, QVK_DTYPE_F32, rank, no_sizes, &no_source);
+
+    return kit_call(graph, QVK__OP_SCATTER_SRC, KIT_ARGS(KIT_V(x), KIT_I(0), KIT_V(index), KIT_V(source)),
+                    QVK_DTYPE_F32, rank, sizes);
+}
+
 void kit_output(qvk__graph *graph, int32_t value)
 {
     assert_true(QVK__VEC_PUSH(&graph->outputs, value));

@@ -16,6 +16,8 @@ int32_t kit_call(qvk__graph *graph, qvk__op op, const qvk__arg *args, int n_args
                  const int64_t *sizes);
 /* The same with a symbol as its output. */
 int32_t kit_call_symbol(qvk__graph *graph, qvk__op op, const qvk__arg *args, int n_args);
+/* A step that no kernel computes: scatter.src of nothing into float32 x, which gives x. */
+int32_t kit_cpu_step(qvk__graph *graph, int32_t x, int rank, const int64_t *sizes);
 void kit_output(qvk__graph *graph, int32_t value);
 
 /* A tensor input or output; data may be NULL. */
