@@ -43,8 +43,8 @@ format: ## rewrite the sources in the project's format
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-# Where it is installed, the device tests run once more on SwiftShader, the device with the fewest features.
-swiftshader = $(if $(wildcard /usr/lib/chromium/vk_swiftshader_icd.json),--setup swiftshader:device)
+# Where it is installed, the quick device tests run once more on SwiftShader, the device with the fewest features.
+swiftshader = $(if $(wildcard /usr/lib/chromium/vk_swiftshader_icd.json),--setup swiftshader:quick-device)
 
 deps-build deps-test deps-check:
 	@$(tools)/install_deps.sh $(@:deps-%=%)

@@ -6,7 +6,7 @@
 # tests are named in the same line when there are any. Exit status 1 when anything failed.
 #   --setup NAME    run under that meson test setup (lavapipe, swiftshader, validation, system); may be repeated.
 #                   NAME:SUITE restricts that run to one suite. Default: lavapipe.
-#   --suite SUITE   only that suite (quick, full, device) in every run without its own
+#   --suite SUITE   only that suite (quick, full, device, quick-device) in every run without its own
 #   --quiet-layers  any word from the Vulkan validation layers is a failure
 set -u
 build=build

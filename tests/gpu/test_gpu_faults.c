@@ -299,7 +299,7 @@ static void a_slow_device_times_out_and_recovers(void **state)
 {
     (void)state;
     reset();
-    qvk__gpu *gpu = gpu_open(&(qvk__gpu_params){.timeout_ms = 20});
+    qvk__gpu *gpu = gpu_open(&(qvk__gpu_params){.timeout_ms = 500});
     qvk__gpu_recording *recording = gpu_recording(gpu, 0);
     assert_ok(qvk__gpu_record_begin(recording, &test_err));
     assert_ok(qvk__gpu_record_end(recording, &test_err));
@@ -307,8 +307,8 @@ static void a_slow_device_times_out_and_recovers(void **state)
     proxy.hang = true;
     uint64_t start = qvk__clock_ns();
     assert_status(qvk__gpu_wait(gpu, recording, &test_err), QVK_TIMEOUT);
-    assert_in_range(qvk__clock_ns() - start, 19000000, 2000000000);
-    assert_non_null(strstr(test_err.message, "did not finish within 0.0 s"));
+    assert_in_range(qvk__clock_ns() - start, 490000000, 5000000000);
+    assert_non_null(strstr(test_err.message, "did not finish within 0.5 s"));
     assert_false(qvk__gpu_is_lost(gpu));
     assert_status(qvk__gpu_record_begin(recording, &test_err), QVK_INVALID_ARGUMENT); /* it still runs */
     proxy.hang = false;
