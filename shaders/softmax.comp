@@ -3,10 +3,13 @@
 //
 // MASKED: rows are attention scores [outer, inner, queries, stride], changed in place (binding 2 is Y too). A mask is
 // added (or, of bool, forbids) and later keys are left out when causal; a row that may attend to nothing becomes 0.
+//
+// QUADS: rows begin and end at multiples of 4 elements (after 1), and are read four elements at a time.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
 #include "flat_id.glsl"
+#include "quad_io.glsl"
 #include "tensor_io.glsl"
 
 layout(local_size_x_id = 0) in;
@@ -33,21 +36,14 @@ layout(set = 0, binding = 1) readonly buffer Mask
 {
     uint mask_words[];
 };
-layout(set = 0, binding = 2) buffer Y
-{
-    uint y_words[];
-};
-#define X_WORDS y_words
+QUAD_OUTPUT(y, 2)
+#define LOAD_X(i)      LOAD_FLOAT(y_words, i, X_TYPE)
+#define LOAD_X_QUAD(i) decode_quad_float(LOAD_QUAD(y, i, X_TYPE), X_TYPE)
 #else
-layout(set = 0, binding = 1) readonly buffer X
-{
-    uint x_words[];
-};
-layout(set = 0, binding = 2) buffer Y
-{
-    uint y_words[];
-};
-#define X_WORDS x_words
+QUAD_INPUT(x, 1)
+QUAD_OUTPUT(y, 2)
+#define LOAD_X(i)      LOAD_FLOAT(x_words, i, X_TYPE)
+#define LOAD_X_QUAD(i) decode_quad_float(LOAD_QUAD(x, i, X_TYPE), X_TYPE)
 #endif
 
 #include "reduce.glsl"
@@ -66,13 +62,13 @@ uint row_first()
 #endif
 }
 
-float score(uint i)
+// The score of key i from what is stored for it.
+float masked(float value, uint i)
 {
-    float value = LOAD_FLOAT(X_WORDS, row_first() + i * after, X_TYPE);
 #ifdef MASKED
     const uint query = row % queries + first_query;
     const uint inner = row / queries % inner_size, outer = row / queries / inner_size;
-    if (CAUSAL && i >= causal_first + query)
+    if (i >= n || (CAUSAL && i >= causal_first + query))
         return MINUS_INFINITY;
     if (MASK_TYPE != 0u) {
         const uint at = outer * mask_outer + inner * mask_inner + query * mask_query + i * mask_key;
@@ -85,6 +81,19 @@ float score(uint i)
     return value;
 }
 
+float score(uint i)
+{
+    return masked(LOAD_X(row_first() + i * after), i);
+}
+
+#ifdef QUADS
+vec4 score_quad(uint i)
+{
+    const vec4 v = LOAD_X_QUAD((row_first() + i) / 4u);
+    return vec4(masked(v.x, i), masked(v.y, i + 1u), masked(v.z, i + 2u), masked(v.w, i + 3u));
+}
+#endif
+
 float result(float value, float top, float sum)
 {
 #ifdef MASKED
@@ -94,6 +103,37 @@ float result(float value, float top, float sum)
     return LOGARITHM ? value - top - log(sum) : exp(value - top) / sum;
 }
 
+#ifdef QUADS
+void main()
+{
+    const uint id = gl_LocalInvocationIndex * 4u, step = gl_WorkGroupSize.x * 4u;
+    float top = MINUS_INFINITY, sum = 0.0;
+
+    row = flat_group();
+    if (row >= rows)
+        return;
+    for (uint i = id; i < n; i += step) {
+        const vec4 v = score_quad(i);
+        top = max(top, max(max(v.x, v.y), max(v.z, v.w)));
+    }
+    top = reduce_max(top);
+    for (uint i = id; i < n; i += step) {
+        const vec4 v = exp(score_quad(i) - top);
+        sum += (v.x + v.y) + (v.z + v.w);
+    }
+    sum = reduce_sum(sum);
+#ifdef MASKED
+    const uint last = stride;
+#else
+    const uint last = n;
+#endif
+    for (uint i = id; i < last; i += step) {
+        const vec4 v = i < n ? score_quad(i) : vec4(MINUS_INFINITY);
+        const vec4 y = vec4(result(v.x, top, sum), result(v.y, top, sum), result(v.z, top, sum), result(v.w, top, sum));
+        STORE_QUAD(y, (row_first() + i) / 4u, encode_quad_float(y, Y_TYPE), Y_TYPE)
+    }
+}
+#else
 void main()
 {
     const uint id = gl_LocalInvocationIndex, step = gl_WorkGroupSize.x;
@@ -129,3 +169,4 @@ void main()
         STORE_RUN(y_words, low, elements, high - low, Y_TYPE)
     }
 }
+#endif

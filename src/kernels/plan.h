@@ -113,6 +113,9 @@ qvk_status qvk__plan_copy_of(qvk__planner *planner, int32_t in, int32_t out, qvk
 qvk_status qvk__plan_cast(qvk__planner *planner, qvk__ref in, const qvk_tensor *in_desc, qvk__ref out,
                           const qvk_tensor *out_desc, qvk_error *err);
 
+/* Invocations of a work group that goes over a row in `steps` loads: at most reduce.glsl's REDUCE_MAX. */
+uint32_t qvk__row_group(const qvk__planner *planner, uint64_t steps);
+
 /* ---- convolution ----------------------------------------------------------------------------------------- */
 
 /* The uniform block of shaders/lib/conv_params.glsl. */

@@ -126,7 +126,7 @@ static qvk_status plan_masked_softmax(qvk__planner *planner, const attention_cal
 
     qvk__dispatch_read(&d, a->mask ? qvk__ref_value(c->mask) : qvk__ref_value(c->query));
     qvk__dispatch_write(&d, c->scores);
-    qvk__dispatch_spec(&d, n <= 64 ? 16 : n <= 1024 ? 64 : 128);
+    qvk__dispatch_spec(&d, qvk__row_group(planner, n / 4));
     qvk__dispatch_spec(&d, QVK_DTYPE_F32);
     qvk__dispatch_spec(&d, QVK_DTYPE_F32);
     qvk__dispatch_spec(&d, false);

@@ -2,17 +2,18 @@
 #include "core/dtype.h"
 #include "kernels/plan.h"
 
-/* Invocations for a row: few for short rows, at most reduce.glsl's REDUCE_MAX. */
-static uint32_t row_group(uint64_t n)
+uint32_t qvk__row_group(const qvk__planner *planner, uint64_t steps)
 {
-    return n <= 64 ? 16 : n <= 1024 ? 64 : 128;
+    if (qvk__is_vector8(planner))
+        return 8;
+    return steps <= 32 ? 16 : steps <= 512 ? 64 : 128;
 }
 
 /* ---- softmax -------------------------------------------------------------------------------------------- */
 
 qvk_status qvk__plan_softmax(qvk__planner *planner, const qvk__node *node, qvk_error *err)
 {
-    qvk__dispatch d = {.kernel = QVK__KERNEL_SOFTMAX};
+    qvk__dispatch d = {0};
     uint64_t before = 1, after = 1, n = 1;
     qvk__call call;
     int64_t dim;
@@ -30,7 +31,9 @@ qvk_status qvk__plan_softmax(qvk__planner *planner, const qvk__node *node, qvk_e
         return QVK_OK;
     qvk__dispatch_read(&d, qvk__ref_value(qvk__call_value(node, 0)));
     qvk__dispatch_write(&d, qvk__ref_value(node->outs[0]));
-    qvk__dispatch_spec(&d, row_group(n));
+    const bool quads = after == 1 && n % 4 == 0;
+    d.kernel = quads ? QVK__KERNEL_SOFTMAX_QUADS : QVK__KERNEL_SOFTMAX;
+    qvk__dispatch_spec(&d, qvk__row_group(planner, quads ? n / 4 : n));
     qvk__dispatch_spec(&d, qvk__device_dtype(x->dtype));
     qvk__dispatch_spec(&d, qvk__device_dtype(y->dtype));
     qvk__dispatch_spec(&d, node->op == QVK__OP_PRIV_LOG_SOFTMAX);
@@ -88,7 +91,10 @@ static qvk_status plan_rows(qvk__planner *planner, const qvk__call *call, const 
     const qvk_tensor *x = call->args[0].u.tensor, *y = qvk__call_out(planner, node, 0);
     const bool statistics = qvk__call_out(planner, node, 1) || qvk__call_out(planner, node, 2);
     const qvk__ref input = qvk__ref_value(qvk__call_value(node, 0));
-    qvk__dispatch d = {.kernel = statistics ? QVK__KERNEL_NORM_ROWS_STATISTICS : QVK__KERNEL_NORM_ROWS};
+    const bool quads = !statistics && norm->n % 4 == 0;
+    qvk__dispatch d = {.kernel = statistics ? QVK__KERNEL_NORM_ROWS_STATISTICS
+                                 : quads    ? QVK__KERNEL_NORM_ROWS_QUADS
+                                            : QVK__KERNEL_NORM_ROWS};
 
     QVK__TRY(qvk__check_float(x, err));
     QVK__TRY(check_weight(call, norm->weight, norm, err));
@@ -96,7 +102,7 @@ static qvk_status plan_rows(qvk__planner *planner, const qvk__call *call, const 
     if (norm->rows * norm->n == 0)
         return QVK_OK;
     qvk__dispatch_read(&d, input);
-    qvk__dispatch_spec(&d, row_group(norm->n));
+    qvk__dispatch_spec(&d, qvk__row_group(planner, quads ? norm->n / 4 : norm->n));
     qvk__dispatch_spec(&d, qvk__device_dtype(x->dtype));
     qvk__dispatch_spec(&d, qvk__device_dtype(y->dtype));
     qvk__dispatch_optional(&d, call, norm->weight, input);
@@ -107,6 +113,7 @@ static qvk_status plan_rows(qvk__planner *planner, const qvk__call *call, const 
         qvk__dispatch_spec(&d, QVK_DTYPE_NONE);
     }
     qvk__dispatch_spec(&d, norm->rms);
+    qvk__dispatch_spec(&d, norm->repeat != 1 || norm->n_weights != norm->n);
     qvk__dispatch_write(&d, qvk__ref_value(node->outs[0]));
     if (statistics) {
         QVK__TRY(write_statistic(planner, node, 1, norm->rows, &d, err));
