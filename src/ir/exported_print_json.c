@@ -155,14 +155,17 @@ static void add_weight(qvk__string *out, const qvk__exported *program, const qvk
     add_member(out, "dtype", qvk_dtype_name(value->desc.dtype));
     qvk__string_addf(out, ", \"shape\": %s, \"bytes\": %llu", qvk__shape_text(&value->desc).text,
                      (unsigned long long)value->constant->bytes);
-    if (use->quantized)
-        qvk__string_addf(out,
-                         ", \"scheme\": \"%s\", \"bits\": %d, \"granularity\": \"%s\", \"group_size\": %lld",
+    if (use->quantized) {
+        qvk__string_addf(out, ", \"scheme\": \"%s\", \"bits\": %d, \"granularity\": \"%s\", \"group_size\": ",
                          qvk__scheme_of(use).text, use->bits,
                          use->group_size   ? "per_group"
                          : use->per_tensor ? "per_tensor"
-                                           : "per_channel",
-                         (long long)use->group_size);
+                                           : "per_channel");
+        if (use->group_size)
+            qvk__string_addf(out, "%lld", (long long)use->group_size);
+        else
+            qvk__string_add(out, "null");
+    }
     qvk__string_add(out, "}");
 }
 

@@ -151,14 +151,15 @@ static qvk_status infer_matmul(const qvk__arg *args, qvk_tensor *outs, qvk_error
 static qvk_status infer_flatten(const qvk__arg *args, qvk_tensor *outs, qvk_error *err)
 {
     const qvk_tensor *x;
-    int64_t start, end;
+    int64_t start, end, rank;
 
     QVK__TRY(qvk__arg_tensor(&args[0], "self", &x, err));
     QVK__TRY(qvk__arg_int(&args[1], "start_dim", &start, err));
     QVK__TRY(qvk__arg_int(&args[2], "end_dim", &end, err));
-    start += start < 0 ? x->rank : 0;
-    end += end < 0 ? x->rank : 0;
-    QVK__CHECK(start >= 0 && start <= end && end < QVK__MAX(x->rank, 1), err, QVK_SHAPE,
+    rank = QVK__MAX(x->rank, 1); /* a scalar flattens to one dimension */
+    start += start < 0 ? rank : 0;
+    end += end < 0 ? rank : 0;
+    QVK__CHECK(start >= 0 && start <= end && end < rank, err, QVK_SHAPE,
                "dimensions %lld to %lld of shape %s", (long long)start, (long long)end,
                qvk__shape_text(x).text);
     memset(outs, 0, sizeof *outs);
@@ -236,7 +237,8 @@ qvk_status qvk__composite_infer(qvk__op op, const qvk__arg *args, int n_args, qv
                                 qvk_error *err)
 {
     if (executed_of(op) != op)
-        return infer_as(executed_of(op), args, n_args, outs, n_outs, err);
+        return qvk__error_context(err, infer_as(executed_of(op), args, n_args, outs, n_outs, err), "%s",
+                                  qvk__op_name(op));
     if (is_alike(op) && n_outs == 1)
         return qvk__error_context(err, infer_alike(args, outs, err), "%s", qvk__op_name(op));
     for (size_t i = 0; i < QVK__COUNT(rules); i++)

@@ -103,6 +103,10 @@ const qvk__input_spec *qvk__exported_input_of(const qvk__exported *program, int3
 /* Value id of an output, -1 for a literal. */
 int32_t qvk__exported_output_value(const qvk__exported *program, size_t index);
 
+/* Sets is_mutable of the buffers that the program writes, by its signature or in place. false: out of memory.
+ */
+bool qvk__exported_mark_mutable(qvk__exported *program);
+
 /* ---- building ------------------------------------------------------------------------------------------ */
 
 /* A user input; bit i of `dynamic` gives dimension i a symbol of its own, from 1 to desc->sizes[i]. Returns

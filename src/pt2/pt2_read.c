@@ -222,6 +222,7 @@ static qvk_status read_program(const uint8_t *data, uint64_t bytes, const char *
     QVK__TRY_GO(qvk__zip_open(data, bytes, name, &program->graph.arena, &reader.zip, err));
     QVK__TRY_GO(read_archive(&reader, err));
     QVK__TRY_GO(drop_idle_symbols(&program->graph, err));
+    QVK__CHECK_GO(qvk__exported_mark_mutable(program), err, QVK_OUT_OF_MEMORY, "out of memory");
     QVK__TRY_GO(qvk__exported_verify(program, err));
 done:
     close_reader(&reader);

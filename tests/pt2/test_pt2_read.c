@@ -209,6 +209,23 @@ static void misaligned_archives_are_copied_into_place(void **state)
     free(expected_path);
 }
 
+static void buffers_that_are_written_are_mutable(void **state)
+{
+    static const struct {
+        const char *file;
+        bool first_is_mutable;
+    } files[] = {
+        {"cache.pt2", true}, {"cache_functional.pt2", true}, {"views.pt2", false}, {"conv_bn.pt2", false}};
+
+    (void)state;
+    for (size_t i = 0; i < QVK__COUNT(files); i++) {
+        qvk__exported program = pt2_golden(files[i].file);
+        int32_t first = program.inputs.data[0].value;
+        assert_int_equal(program.graph.values.data[first].is_mutable, files[i].first_is_mutable);
+        qvk__exported_finish(&program);
+    }
+}
+
 /* ---- refusals ------------------------------------------------------------------------------------------ */
 
 static void control_flow_is_refused_by_name(void **state)
@@ -449,6 +466,7 @@ int main(void)
         cmocka_unit_test(an_operator_with_a_parameter_of_another_version_is_an_unknown_one),
         cmocka_unit_test(weights_are_borrowed_from_the_file),
         cmocka_unit_test(misaligned_archives_are_copied_into_place),
+        cmocka_unit_test(buffers_that_are_written_are_mutable),
         cmocka_unit_test(control_flow_is_refused_by_name),
         cmocka_unit_test(what_cannot_be_read_is_a_status_with_the_place),
         cmocka_unit_test(other_files_are_named),

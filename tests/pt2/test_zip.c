@@ -229,6 +229,101 @@ static void broken_archives_are_refused(void **state)
     }
 }
 
+/* An archive as torch writes it above 4 GiB: 32-bit fields full, the values in extra fields. Only the numbers
+ * are small. `keep`: how many of the ZIP64 field's bytes there are. */
+static qvk__string make_zip64(uint64_t size, uint64_t offset, int keep)
+{
+    qvk__string out = {0};
+    size_t start, end;
+
+    put(&out, 0x04034b50, 4);
+    put(&out, 0x0808002d, 4);
+    put(&out, 0, 6 + 4);
+    put(&out, UINT64_MAX, 8);
+    put(&out, 1, 2);
+    put(&out, 0, 2);
+    qvk__string_add(&out, "xdata");
+    start = out.count;
+    put(&out, 0x02014b50, 4);
+    put(&out, 0x002d002d, 4);
+    put(&out, 0x0808, 2);
+    put(&out, 0, 2 + 4 + 4);
+    put(&out, UINT64_MAX, 8);
+    put(&out, 1, 2);
+    put(&out, 5 + 4 + (uint64_t)keep, 2); /* another field first */
+    put(&out, 0, 2 + 2 + 2 + 4);
+    put(&out, UINT32_MAX, 4);
+    qvk__string_add(&out, "x");
+    put(&out, 'F' | 'B' << 8, 2);
+    put(&out, 1, 2);
+    put(&out, 'Z', 1);
+    put(&out, 1, 2);
+    put(&out, (uint64_t)keep, 2);
+    for (int i = 0; i < keep; i++)
+        put(&out, (i < 16 ? size : offset) >> (i % 8 * 8) & 0xff, 1);
+    end = out.count;
+    put(&out, 0x06064b50, 4);
+    put(&out, 44, 8);
+    put(&out, 0x002d002d, 4);
+    put(&out, 0, 8);
+    put(&out, 1, 8);
+    put(&out, 1, 8);
+    put(&out, end - start, 8);
+    put(&out, start, 8);
+    put(&out, 0x07064b50, 4);
+    put(&out, 0, 4);
+    put(&out, end, 8);
+    put(&out, 1, 4);
+    put(&out, 0x06054b50, 4);
+    put(&out, 0, 4);
+    put(&out, 0xffffffff, 4);
+    put(&out, UINT64_MAX, 8);
+    put(&out, 0, 2);
+    return out;
+}
+
+static void zip64_archives_are_read(void **state)
+{
+    static const struct {
+        uint64_t size, offset;
+        int keep;
+        qvk_status status;
+        const char *words;
+    } cases[] = {
+        {4, 0, 24, QVK_OK, ""},
+        {4, (uint64_t)1 << 40, 24, QVK_BAD_FORMAT, "its local header is not where"},
+        {(uint64_t)5 << 32, 0, 24, QVK_BAD_FORMAT, "its 21474836480 bytes do not fit"},
+        {UINT64_MAX, 0, 24, QVK_BAD_FORMAT, "do not fit"},
+        {4, UINT64_MAX, 24, QVK_BAD_FORMAT, "its local header is not where"},
+        {4, 0, 16, QVK_BAD_FORMAT, "entry 0 of the archive's directory is broken"},
+        {4, 0, 23, QVK_BAD_FORMAT, "entry 0 of the archive's directory is broken"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < QVK__COUNT(cases); i++) {
+        qvk__string made = make_zip64(cases[i].size, cases[i].offset, cases[i].keep);
+        uint8_t *exact = malloc(made.count);
+        qvk__arena arena = {0};
+        qvk_error err = {.message = ""};
+        const uint8_t *data;
+        uint64_t bytes;
+        qvk__zip zip;
+        memcpy(exact, made.data, made.count);
+        qvk_status status = qvk__zip_open(exact, made.count, "t.zip", &arena, &zip, &err);
+        if (status != cases[i].status || !strstr(err.message, cases[i].words))
+            fail_msg("case %zu: %s: %s", i, qvk_status_name(status), err.message);
+        if (status == QVK_OK) {
+            assert_int_equal(qvk__zip_get(&zip, "x", &data, &bytes, NULL), QVK_OK);
+            assert_int_equal(bytes, 4);
+            assert_memory_equal(data, "data", 4);
+            qvk__zip_close(&zip);
+        }
+        qvk__arena_free(&arena);
+        free(exact);
+        free(made.data);
+    }
+}
+
 /* Any single byte of the structures may be anything. */
 static void flipped_bytes_never_do_harm(void **state)
 {
@@ -264,7 +359,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_in_place), cmocka_unit_test(the_layout_is_torchs),
         cmocka_unit_test(wrong_use_of_the_writer_is_found), cmocka_unit_test(compressed_entries_are_inflated),
-        cmocka_unit_test(broken_archives_are_refused),      cmocka_unit_test(flipped_bytes_never_do_harm),
+        cmocka_unit_test(broken_archives_are_refused),      cmocka_unit_test(zip64_archives_are_read),
+        cmocka_unit_test(flipped_bytes_never_do_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
