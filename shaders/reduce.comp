@@ -1,5 +1,5 @@
 // Sums and what is made of them: src/core/reduce.def but for the greatest and least (select.comp). Each result is summed by
-// LANES invocations, then in pairs. INTEGERS: int32 arithmetic.
+// lanes invocations, then in pairs. INTEGERS: int32 arithmetic.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
@@ -104,28 +104,28 @@ NUMBER term(NUMBER x, bool squares, NUMBER mean)
     return x;
 }
 
-// Elements lane, lane + LANES, ... of a result, then the lanes in pairs. Every invocation of a group must come here.
+// Elements lane, lane + lanes, ... of a result, then the lanes in pairs. Every invocation of a group must come here.
 NUMBER reduce_all(uint slot, uint lane, uint start, bool taken, bool squares, NUMBER mean)
 {
     NUMBER sum = identity();
 
-    for (uint i = lane; taken && i < count; i += LANES)
+    for (uint i = lane; taken && i < count; i += lanes)
         sum = combine(sum, term(load(place_of(start, i)), squares, mean));
     barrier(); // the last total was read
-    partial[slot * LANES + lane] = sum;
+    partial[slot * lanes + lane] = sum;
     barrier();
-    for (uint half_lanes = LANES / 2u; half_lanes > 0u; half_lanes /= 2u) {
+    for (uint half_lanes = lanes / 2u; half_lanes > 0u; half_lanes /= 2u) {
         if (lane < half_lanes)
-            partial[slot * LANES + lane] =
-                combine(partial[slot * LANES + lane], partial[slot * LANES + lane + half_lanes]);
+            partial[slot * lanes + lane] =
+                combine(partial[slot * lanes + lane], partial[slot * lanes + lane + half_lanes]);
         barrier();
     }
-    return partial[slot * LANES];
+    return partial[slot * lanes];
 }
 
 void main()
 {
-    const uint lane = REDUCE_LANE(), slot = REDUCE_SLOT(), result = flat_group() * (GROUP / LANES) + slot;
+    const uint lane = REDUCE_LANE(), slot = REDUCE_SLOT(), result = flat_group() * (GROUP / lanes) + slot;
     const bool taken = result < results;
     const uint start = taken ? start_of(result) : 0u;
     NUMBER value = reduce_all(slot, lane, start, taken, false, NUMBER(0));

@@ -11,8 +11,8 @@
 #include "core/reduce.def"
 #undef REDUCE
 
-layout(constant_id = 6) const bool WITH_VALUES = true;
-layout(constant_id = 7) const bool WITH_INDICES = false;
+layout(constant_id = 4) const bool WITH_VALUES = true;
+layout(constant_id = 5) const bool WITH_INDICES = false;
 
 layout(set = 0, binding = 2) buffer Values
 {
@@ -49,13 +49,13 @@ bool wins(NUMBER value, uint index, NUMBER over, uint over_index)
 
 void main()
 {
-    const uint lane = REDUCE_LANE(), slot = REDUCE_SLOT(), result = flat_group() * (GROUP / LANES) + slot;
+    const uint lane = REDUCE_LANE(), slot = REDUCE_SLOT(), result = flat_group() * (GROUP / lanes) + slot;
     const bool taken = result < results;
-    const uint start = taken ? start_of(result) : 0u, own = slot * LANES + lane;
+    const uint start = taken ? start_of(result) : 0u, own = slot * lanes + lane;
     const uint none = 0xffffffffu;
 
     best_index[own] = none;
-    for (uint i = lane; taken && i < count; i += LANES) {
+    for (uint i = lane; taken && i < count; i += lanes) {
         const NUMBER value = LOAD_NUMBER(x_words, place_of(start, i), X_TYPE);
         if (best_index[own] == none || wins(value, i, best_value[own], best_index[own])) {
             best_value[own] = value;
@@ -63,7 +63,7 @@ void main()
         }
     }
     barrier();
-    for (uint half_lanes = LANES / 2u; half_lanes > 0u; half_lanes /= 2u) {
+    for (uint half_lanes = lanes / 2u; half_lanes > 0u; half_lanes /= 2u) {
         const uint other = own + half_lanes;
         if (lane < half_lanes && best_index[other] != none &&
             (best_index[own] == none ||

@@ -1,5 +1,5 @@
-// Where the elements of reductions lie, and how a work group of 128 shares them: each result has LANES invocations. With
-// COLUMNS neighbouring invocations have neighbouring results (which lie side by side in memory), else neighbouring elements
+// Where the elements of reductions lie, and how a work group of 128 shares them: each result has `lanes` invocations. With
+// `columns` neighbouring invocations have neighbouring results (which lie side by side in memory), else neighbouring elements
 // of one result. Uniform block and buffer x of reduce.comp and select.comp.
 #ifndef REDUCE_WALK_GLSL
 #define REDUCE_WALK_GLSL
@@ -14,16 +14,16 @@ layout(local_size_x = 128) in;
 layout(constant_id = 0) const uint FUNCTION = 0u;
 layout(constant_id = 1) const uint X_TYPE = DTYPE_F32;
 layout(constant_id = 2) const uint Y_TYPE = DTYPE_F32;
-layout(constant_id = 3) const uint LANES = 32u;
-layout(constant_id = 4) const bool COLUMNS = false;
 // Elements are rounded to this first (float16 and bfloat16).
-layout(constant_id = 5) const uint COMMON_TYPE = DTYPE_F32;
+layout(constant_id = 3) const uint COMMON_TYPE = DTYPE_F32;
 
 layout(set = 0, binding = 0) uniform Params
 {
     uint results, count; // `count` elements make one result
     uint kept_rank, reduced_rank;
     float correction, order;
+    uint lanes;
+    bool columns;
     uvec4 kept_sizes[2], kept_strides[2];
     uvec4 reduced_sizes[2], reduced_strides[2];
 };
@@ -49,8 +49,8 @@ uint place_of(uint start, uint element)
     return at;
 }
 
-#define REDUCE_LANE() (COLUMNS ? gl_LocalInvocationIndex / (GROUP / LANES) : gl_LocalInvocationIndex % LANES)
-#define REDUCE_SLOT() (COLUMNS ? gl_LocalInvocationIndex % (GROUP / LANES) : gl_LocalInvocationIndex / LANES)
+#define REDUCE_LANE() (columns ? gl_LocalInvocationIndex / (GROUP / lanes) : gl_LocalInvocationIndex % lanes)
+#define REDUCE_SLOT() (columns ? gl_LocalInvocationIndex % (GROUP / lanes) : gl_LocalInvocationIndex / lanes)
 
 // Writes one element.
 #define STORE_ELEMENT(words, at, bits, dtype)                                                              \

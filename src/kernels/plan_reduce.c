@@ -54,8 +54,8 @@ static void append_reduction(const qvk__planner *planner, const reducing *c, qvk
     qvk__dispatch_int(d, c->reduced.rank);
     qvk__dispatch_float(d, (float)c->r.correction);
     qvk__dispatch_float(d, (float)c->r.order);
-    qvk__dispatch_uint(d, 0); /* the block's vectors are aligned to 16 bytes */
-    qvk__dispatch_uint(d, 0);
+    qvk__dispatch_uint(d, c->lanes);
+    qvk__dispatch_uint(d, c->columns);
     qvk__dispatch_sizes(d, &c->kept);
     qvk__dispatch_strides(d, &c->kept, 0);
     qvk__dispatch_sizes(d, &c->reduced);
@@ -82,8 +82,6 @@ static qvk_status plan_select(qvk__planner *planner, const qvk__node *node, cons
     qvk__dispatch_spec(&d, c->r.fn);
     qvk__dispatch_spec(&d, qvk__device_dtype(c->r.self->dtype));
     qvk__dispatch_spec(&d, qvk__device_dtype(c->r.self->dtype));
-    qvk__dispatch_spec(&d, c->lanes);
-    qvk__dispatch_spec(&d, c->columns);
     qvk__dispatch_spec(&d, qvk__device_dtype(c->r.self->dtype));
     qvk__dispatch_spec(&d, values >= 0);
     qvk__dispatch_spec(&d, indices >= 0);
@@ -132,8 +130,6 @@ qvk_status qvk__plan_reduce(qvk__planner *planner, const qvk__node *node, qvk_er
     qvk__dispatch_spec(&d, c.r.fn);
     qvk__dispatch_spec(&d, qvk__device_dtype(c.r.self->dtype));
     qvk__dispatch_spec(&d, qvk__device_dtype(qvk__call_out(planner, node, 0)->dtype));
-    qvk__dispatch_spec(&d, c.lanes);
-    qvk__dispatch_spec(&d, c.columns);
     qvk__dispatch_spec(&d, qvk__device_dtype(c.r.common));
     append_reduction(planner, &c, &d);
     return planner->dispatch(planner, &d, err);

@@ -49,6 +49,11 @@ void op_device_close(op_device **device)
     assert_int_equal(used, 0);
 }
 
+qvk__gpu *op_device_gpu(op_device *device)
+{
+    return device->gpu;
+}
+
 /* ---- planning ------------------------------------------------------------------------------------------- */
 
 typedef struct test_planner {

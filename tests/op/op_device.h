@@ -30,6 +30,7 @@ typedef struct op_device_plan {
 
 op_device *op_device_open(void);
 void op_device_close(op_device **device);
+qvk__gpu *op_device_gpu(op_device *device);
 
 /* What the planner is told about the device: kernels for other kinds of devices run on this one too. */
 typedef enum op_device_view {

@@ -46,6 +46,11 @@ void op_harness_reset(op_harness *harness)
     qvk__arena_free(&harness->arena);
 }
 
+op_device *op_harness_device(op_harness *harness)
+{
+    return harness->device;
+}
+
 const char *op_harness_kernels(const op_harness *harness)
 {
     return harness->kernels;
@@ -175,8 +180,7 @@ static qvk_tensor copy_tensor(qvk__arena *arena, const qvk_tensor *from)
     return copy;
 }
 
-/* Adds the outputs and the node. Returns the number of outputs; their ids follow one another from *first. */
-static int add_node(op_call *call, qvk__graph *graph, op_values *values, int32_t *first)
+int op_call_into_graph(op_call *call, qvk__graph *graph, op_values *values, int32_t *first)
 {
     qvk__arg args[OP_MAX_ARGS];
     qvk_tensor outs[OP_MAX_VALUES] = {0};
@@ -210,8 +214,8 @@ static void compare_ints(const char *what, const qvk_tensor *actual, const qvk_t
     }
 }
 
-static void compare(op_call *call, const char *what, const char *role, int32_t id, const qvk_tensor *actual,
-                    const qvk_tensor *expected, test_tolerance tolerance)
+void op_call_compare(op_call *call, const char *what, const char *role, int32_t id, const qvk_tensor *actual,
+                     const qvk_tensor *expected, test_tolerance tolerance)
 {
     const int64_t n = qvk_tensor_numel(expected);
     float *a = qvk__arena_alloc(&call->harness->arena, (uint64_t)n + 1, sizeof *a);
@@ -258,7 +262,7 @@ void op_call_check(op_call *call, const char *what, test_tolerance tolerance)
     int32_t first;
 
     qvk__graph_init(&graph);
-    const int n_outs = add_node(call, &graph, &values, &first);
+    const int n_outs = op_call_into_graph(call, &graph, &values, &first);
     for (op_device_view view = OP_DEVICE_AS_IT_IS; view < OP_DEVICE_VIEWS; view++) {
         op_device_plan plan;
         must(op_device_plan_call(call->harness->device, &graph, &values, view, &plan, &test_err), what);
@@ -281,8 +285,8 @@ void op_call_check(op_call *call, const char *what, test_tolerance tolerance)
         for (int i = 0; i < values.n; i++)
             if (graph.values.data[i].kind == QVK__VALUE_TENSOR && !graph.values.data[i].constant &&
                 !(i >= first && call->unread >> (i - first) & 1))
-                compare(call, what, i < first ? "argument" : "output", i < first ? i : i - first,
-                        &device.tensors[i], &values.tensors[i], i < first ? TEST_EXACT : tolerance);
+                op_call_compare(call, what, i < first ? "argument" : "output", i < first ? i : i - first,
+                                &device.tensors[i], &values.tensors[i], i < first ? TEST_EXACT : tolerance);
         for (int i = 0; i < values.n; i++)
             if (kept[i].rank >= 0 && qvk_tensor_bytes(&kept[i]) > 0)
                 memcpy(values.tensors[i].data, kept[i].data, qvk_tensor_bytes(&kept[i]));
@@ -298,7 +302,7 @@ void op_call_check_fallback(op_call *call, const char *what)
     int32_t first;
 
     qvk__graph_init(&graph);
-    add_node(call, &graph, &values, &first);
+    op_call_into_graph(call, &graph, &values, &first);
     const qvk_status status =
         op_device_plan_call(call->harness->device, &graph, &values, OP_DEVICE_AS_IT_IS, &plan, &test_err);
     if (status != QVK_UNSUPPORTED)

@@ -12,6 +12,7 @@
 #define QVK_TEST_OP_HARNESS_H
 
 #include "core/op.h"
+#include "op_device.h"
 #include "support/support.h"
 
 #define OP_MAX_ARGS 20
@@ -68,6 +69,15 @@ const char *op_harness_kernels(const op_harness *harness);
 
 /* Frees the tensors of all calls so far. */
 void op_harness_reset(op_harness *harness);
+
+/* ---- for sequences of calls (op_sequence.c) ------------------------------------------------------------- */
+
+/* Makes the call the only node of an empty graph: arguments become values in their order, then outputs from
+ * id *first_out on. Returns the number of outputs. */
+int op_call_into_graph(op_call *call, qvk__graph *graph, op_values *values, int32_t *first_out);
+void op_call_compare(op_call *call, const char *what, const char *role, int32_t id, const qvk_tensor *actual,
+                     const qvk_tensor *expected, test_tolerance tolerance);
+op_device *op_harness_device(op_harness *harness);
 
 /* {2, 3, -1} as an argument. */
 #define OP_SHAPE(...) ((const int64_t[]){__VA_ARGS__, -1})
