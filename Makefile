@@ -38,7 +38,7 @@ clean: ## remove everything built, the private glslang too
 	rm -rf build build-check build-bench $(BUILD)
 
 format: ## rewrite the sources in the project's format
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@git ls-files '*.c' '*.h' '*.cpp' | xargs clang-format -i
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

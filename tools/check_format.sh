@@ -8,7 +8,7 @@ version=14
 for candidate in clang-format-$version clang-format; do
     if $candidate --version 2>/dev/null | grep -q "version $version\."; then
         git rev-parse >/dev/null 2>&1 || { echo "skipped: not a git checkout"; exit 77; }
-        git ls-files '*.c' '*.h' | xargs $candidate --dry-run -Werror
+        git ls-files '*.c' '*.h' '*.cpp' | xargs $candidate --dry-run -Werror
         exit
     fi
 done

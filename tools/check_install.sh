@@ -34,6 +34,19 @@ cflags=$(pkg-config --cflags qvk)
         $(PKG_CONFIG_PATH="$libdir/pkgconfig" pkg-config --libs-only-l --static qvk | sed 's/-lqvk//')
     "$work/static"
 }
+# The same through find_package, where there is a CMake. Its file is about the prefix it lies in, wherever that is.
+if command -v cmake >/dev/null 2>&1; then
+    cat >"$work/CMakeLists.txt" <<'PROJECT'
+cmake_minimum_required(VERSION 3.16)
+project(program C)
+find_package(qvk 0.1 REQUIRED)
+add_executable(program program.c)
+target_link_libraries(program PRIVATE qvk::qvk)
+PROJECT
+    { cmake -S "$work" -B "$work/cmake" -Dqvk_DIR="$libdir/cmake/qvk" && cmake --build "$work/cmake"; } \
+        >"$work/cmake.log" 2>&1 || { cat "$work/cmake.log"; exit 1; }
+    "$work/cmake/program"
+fi
 # Nothing but the public functions may be visible in the shared library.
 odd=$(nm -D --defined-only "$libdir/libqvk.so" | awk '$2 ~ /[TDBR]/ && $3 !~ /^qvk_[a-z]/ { print $3 }')
 if [ -n "$odd" ]; then

@@ -35,6 +35,17 @@ QVK_API void qvk_delegate_destroy(qvk_delegate **delegate);
 
 QVK_API int32_t qvk_delegate_input_count(const qvk_delegate *delegate);
 QVK_API int32_t qvk_delegate_output_count(const qvk_delegate *delegate);
+/* Kind, dtype (the caller's) and upper-bound sizes of an output; tensor.data NULL. QVK_INVALID_ARGUMENT when
+ * index is out of range. */
+QVK_API qvk_status qvk_delegate_output_info(const qvk_delegate *delegate, int32_t index, qvk_value *out,
+                                            qvk_error *err);
+
+/*
+ * One line for each operator that runs on the CPU reference although the context has a device: its name and
+ * the reason, newline separated; "" when all run on the device. Belongs to the delegate, valid until its next
+ * run.
+ */
+QVK_API const char *qvk_delegate_cpu_reasons(const qvk_delegate *delegate);
 
 /*
  * Inputs and outputs in the blob's order. Tensors may have any size up to their bound; int64 and float64

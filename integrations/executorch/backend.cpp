@@ -42,12 +42,30 @@ Device &shared_device()
     return *device;
 }
 
+// QVK_LOG=1: what qvk does, and which operators run on the CPU, in ExecuTorch's log.
+bool is_verbose()
+{
+    static const char *value = std::getenv("QVK_LOG");
+    return value && *value && std::strcmp(value, "0") != 0;
+}
+
 void log_message(void *, qvk_log_level level, const char *message)
 {
     if (level == QVK_LOG_ERROR)
         ET_LOG(Error, "qvk: %s", message);
-    else
-        ET_LOG(Debug, "qvk: %s", message);
+    else if (is_verbose())
+        ET_LOG(Info, "qvk: %s", message);
+}
+
+void log_cpu_reasons(const qvk_delegate *delegate)
+{
+    const char *line = qvk_delegate_cpu_reasons(delegate);
+
+    while (*line) {
+        const size_t length = std::strcspn(line, "\n");
+        ET_LOG(Info, "qvk: on the CPU: %.*s", static_cast<int>(length), line);
+        line += length + (line[length] == '\n');
+    }
 }
 
 const char *or_null(const std::string &text)
@@ -116,6 +134,22 @@ bool find_data(void *user, const char *key, const void **data, size_t *bytes)
     return true;
 }
 
+// ExecuTorch's outputs are the delegate's last ones: the first may be buffers that it mutates.
+et::Error offer_room(const qvk_delegate *delegate, et::EValue *const *args, std::vector<qvk_value> &outputs)
+{
+    const int32_t n = static_cast<int32_t>(outputs.size());
+    const int32_t surplus = qvk_delegate_output_count(delegate) - n;
+    qvk_error err;
+
+    for (int32_t i = 0; i < n; i++) {
+        qvk_value bound;
+        if (qvk_delegate_output_info(delegate, surplus + i, &bound, &err) != QVK_OK)
+            return fail(err, "running a delegate");
+        ET_CHECK_OK_OR_RETURN_ERROR(room_of(bound, *args[i], &outputs[static_cast<size_t>(i)]));
+    }
+    return et::Error::Ok;
+}
+
 class VulkanBackend final : public et::BackendInterface
 {
   public:
@@ -147,6 +181,8 @@ class VulkanBackend final : public et::BackendInterface
                                 &handle->delegate, &err) != QVK_OK)
             return fail(err, "loading a delegate");
         handle->named = nullptr;
+        if (is_verbose())
+            log_cpu_reasons(handle->delegate);
         return handle.release();
     }
 
@@ -166,8 +202,7 @@ class VulkanBackend final : public et::BackendInterface
         std::vector<qvk_value> inputs(n_inputs), outputs(args.size() - n_inputs);
         for (size_t i = 0; i < n_inputs; i++)
             ET_CHECK_OK_OR_RETURN_ERROR(evalue_to_qvk(*args[i], &inputs[i]));
-        for (size_t i = 0; i < outputs.size(); i++)
-            ET_CHECK_OK_OR_RETURN_ERROR(room_of(*args[n_inputs + i], &outputs[i]));
+        ET_CHECK_OK_OR_RETURN_ERROR(offer_room(handle->delegate, args.data() + n_inputs, outputs));
         if (qvk_delegate_run(handle->delegate, inputs.data(), static_cast<int32_t>(n_inputs), outputs.data(),
                              static_cast<int32_t>(outputs.size()), &err) != QVK_OK)
             return fail(err, "running a delegate");

@@ -14,8 +14,9 @@ extern "C" {
 
 /*
  * Chooses the device for every program loaded from now on; strings are copied. Until this is called the
- * environment decides: QVK_DEVICE, QVK_DISABLE, QVK_CACHE_DIR, as for the qvk command. Thread-safe. A context
- * that is in use by loaded programs lives on with them.
+ * environment decides: QVK_DEVICE, QVK_DISABLE, QVK_CACHE_DIR, as for the qvk command. QVK_LOG=1 in the
+ * environment writes messages, and the operators that run on the CPU, into ExecuTorch's log. Thread-safe. A
+ * context that is in use by loaded programs lives on with them.
  */
 QVK_API qvk_status qvk_executorch_configure(const qvk_context_params *params, qvk_error *err);
 

@@ -86,7 +86,6 @@ et::Error int_to_tensor(int64_t number, Tensor &tensor)
     return et::Error::Ok;
 }
 
-// The result lies in the tensor's memory already: only the shape is left to tell.
 et::Error resize_to(const qvk_tensor &result, Tensor &tensor)
 {
     executorch::aten::SizesType sizes[QVK_MAX_RANK];
@@ -112,10 +111,15 @@ et::Error evalue_to_qvk(const et::EValue &value, qvk_value *out)
     return et::Error::NotSupported;
 }
 
-et::Error room_of(const et::EValue &value, qvk_value *out)
+et::Error room_of(const qvk_value &bound, et::EValue &value, qvk_value *out)
 {
     *out = qvk_value{};
-    return value.isTensor() ? tensor_to_qvk(value.toTensor(), &out->tensor) : et::Error::Ok;
+    if (!value.isTensor())
+        return et::Error::Ok;
+    // The sizes may still be a smaller call's. ExecuTorch planned the memory for the bound.
+    if (bound.kind == QVK_VALUE_TENSOR && value.toTensor().numel() < qvk_tensor_numel(&bound.tensor))
+        ET_CHECK_OK_OR_RETURN_ERROR(resize_to(bound.tensor, value.toTensor()));
+    return tensor_to_qvk(value.toTensor(), &out->tensor);
 }
 
 et::Error qvk_to_evalue(const qvk_value &value, et::EValue *out)
@@ -123,6 +127,7 @@ et::Error qvk_to_evalue(const qvk_value &value, et::EValue *out)
     if (value.kind == QVK_VALUE_TENSOR) {
         if (!out->isTensor())
             return et::Error::InvalidArgument;
+        // The result lies in the tensor's memory already: only the shape is left to tell.
         return resize_to(value.tensor, out->toTensor());
     }
     if (value.kind == QVK_VALUE_INT || value.kind == QVK_VALUE_BOOL) {

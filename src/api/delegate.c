@@ -104,6 +104,30 @@ int32_t qvk_delegate_output_count(const qvk_delegate *delegate)
     return delegate ? (int32_t)delegate->graph.outputs.count : 0;
 }
 
+qvk_status qvk_delegate_output_info(const qvk_delegate *delegate, int32_t index, qvk_value *out,
+                                    qvk_error *err)
+{
+    const qvk__value *value;
+
+    QVK__CHECK(delegate && out, err, QVK_INVALID_ARGUMENT, "delegate and out must not be NULL");
+    QVK__CHECK(index >= 0 && (size_t)index < delegate->graph.outputs.count, err, QVK_INVALID_ARGUMENT,
+               "output %d of a delegate with %zu", index, delegate->graph.outputs.count);
+    value = &delegate->graph.values.data[delegate->graph.outputs.data[index]];
+    *out = (qvk_value){.kind = value->kind == QVK__VALUE_SYMBOL ? QVK_VALUE_INT : QVK_VALUE_TENSOR};
+    if (out->kind == QVK_VALUE_INT)
+        return QVK_OK;
+    out->tensor = value->desc;
+    out->tensor.data = NULL;
+    if (value->host_dtype != QVK_DTYPE_NONE)
+        out->tensor.dtype = value->host_dtype;
+    return QVK_OK;
+}
+
+const char *qvk_delegate_cpu_reasons(const qvk_delegate *delegate)
+{
+    return delegate ? qvk__engine_cpu_reasons(delegate->engine) : "";
+}
+
 static qvk_status run(qvk_delegate *delegate, const qvk_value *inputs, int32_t n_inputs, qvk_value *outputs,
                       int32_t n_outputs, qvk_error *err)
 {

@@ -110,6 +110,11 @@ void qvk__engine_destroy(qvk__engine **engine)
     *engine = NULL;
 }
 
+const char *qvk__engine_cpu_reasons(const qvk__engine *engine)
+{
+    return engine->cpu_reasons.count > 0 ? engine->cpu_reasons.data : "";
+}
+
 qvk_status qvk__engine_reset(qvk__engine *engine, qvk_error *err)
 {
     if (engine->device)

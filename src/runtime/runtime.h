@@ -40,6 +40,9 @@ typedef struct qvk__engine qvk__engine;
 qvk_status qvk__engine_create(qvk__gpu *gpu, const qvk__graph *graph, const qvk__session_params *params,
                               qvk__engine **out, qvk_error *err);
 void qvk__engine_destroy(qvk__engine **engine);
+/* One line for each operator that runs on the CPU although there is a device; "" when there is none. Valid
+ * until the next run. */
+const char *qvk__engine_cpu_reasons(const qvk__engine *engine);
 qvk_status qvk__engine_run(qvk__engine *engine, const qvk_value *inputs, uint32_t n_inputs,
                            qvk_value *outputs, uint32_t n_outputs, qvk_error *err);
 

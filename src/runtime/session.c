@@ -12,8 +12,7 @@ static void add_info(qvk__session *session, const qvk__method_state *state)
         session->info.n_dispatches += part->n_dispatches;
         session->info.n_pipelines += part->n_pipelines;
         session->info.n_cpu_steps += part->n_cpu_steps;
-        if (state->engines[i]->cpu_reasons.data)
-            qvk__string_add(&session->cpu_reasons, state->engines[i]->cpu_reasons.data);
+        qvk__string_add(&session->cpu_reasons, qvk__engine_cpu_reasons(state->engines[i]));
     }
     for (uint32_t i = 0; session->gpu && i < state->method->n_instructions; i++) {
         const qvk__instruction *at = &state->method->instructions[i];
