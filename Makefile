@@ -1,6 +1,7 @@
 # The front door. meson and ninja do the work; see meson.build and CONTRIBUTING.md.
 BUILD  ?= build
 PREFIX ?= /usr/local
+PYTHON ?= python3
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 
 tools = tools
@@ -8,7 +9,7 @@ tools = tools
 # Prerequisites run in the order they are written: first the packages, then the configuration that looks for them.
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all demo test check bench install uninstall clean format help deps-build deps-test deps-check configure
+.PHONY: all demo test check bench wheel install uninstall clean format help deps-build deps-test deps-check configure
 
 all: deps-build configure ## build the command (build/qvk) and the library
 	@ninja -C $(BUILD) -j $(JOBS)
@@ -26,6 +27,10 @@ check: deps-check ## everything a change must pass: format, rooms, both compiler
 
 bench: deps-test ## time kernels and models (its own release build)
 	@$(tools)/bench.sh
+
+wheel: deps-build ## build the Python package (dist/qvk-*.whl); pip install ./python does the same
+	@$(PYTHON) -m pip wheel -q --no-deps --config-settings=jobs=$(JOBS) -w dist ./python
+	@ls dist/qvk-*.whl
 
 install: all ## install below PREFIX (default /usr/local); DESTDIR is honoured
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

@@ -42,19 +42,58 @@ Device &shared_device()
     return *device;
 }
 
-// QVK_LOG=1: what qvk does, and which operators run on the CPU, in ExecuTorch's log.
+// ---- the log --------------------------------------------------------------------------------------------------
+
+// ExecuTorch's Python bindings take Python's lock to log. A message may come from one of qvk's own threads,
+// or under one of its locks, while the caller waits with Python's lock held: so messages are kept until the
+// call is over.
+struct Log {
+    std::mutex mutex;
+    std::vector<std::pair<qvk_log_level, std::string>> lines;
+};
+
+Log &pending_log()
+{
+    static Log *log = new Log; // as long as the device
+    return *log;
+}
+
+void log_message(void *, qvk_log_level level, const char *message)
+{
+    Log &log = pending_log();
+    std::lock_guard<std::mutex> lock(log.mutex);
+    log.lines.emplace_back(level, message);
+}
+
+// QVK_LOG=1: what qvk does, and which operators run on the CPU, not only what went wrong.
 bool is_verbose()
 {
     static const char *value = std::getenv("QVK_LOG");
     return value && *value && std::strcmp(value, "0") != 0;
 }
 
-void log_message(void *, qvk_log_level level, const char *message)
+// Declared first in a call, so that it writes the messages when every lock is free again.
+struct LogAtEnd {
+    ~LogAtEnd()
+    {
+        std::vector<std::pair<qvk_log_level, std::string>> lines;
+        {
+            Log &log = pending_log();
+            std::lock_guard<std::mutex> lock(log.mutex);
+            lines.swap(log.lines);
+        }
+        for (const auto &line : lines)
+            if (line.first == QVK_LOG_ERROR)
+                ET_LOG(Error, "qvk: %s", line.second.c_str());
+            else if (is_verbose())
+                ET_LOG(Info, "qvk: %s", line.second.c_str());
+    }
+};
+
+et::Error fail(const qvk_error &err, const char *when)
 {
-    if (level == QVK_LOG_ERROR)
-        ET_LOG(Error, "qvk: %s", message);
-    else if (is_verbose())
-        ET_LOG(Info, "qvk: %s", message);
+    log_message(nullptr, QVK_LOG_ERROR, (std::string(when) + ": " + err.message).c_str());
+    return qvk_to_executorch(err.status);
 }
 
 void log_cpu_reasons(const qvk_delegate *delegate)
@@ -63,10 +102,12 @@ void log_cpu_reasons(const qvk_delegate *delegate)
 
     while (*line) {
         const size_t length = std::strcspn(line, "\n");
-        ET_LOG(Info, "qvk: on the CPU: %.*s", static_cast<int>(length), line);
+        log_message(nullptr, QVK_LOG_INFO, ("on the CPU: " + std::string(line, length)).c_str());
         line += length + (line[length] == '\n');
     }
 }
+
+// ---- opening the device ---------------------------------------------------------------------------------------
 
 const char *or_null(const std::string &text)
 {
@@ -98,12 +139,6 @@ qvk_status open_context(Device &device, qvk_error *err)
     if (!s.params.log)
         s.params.log = log_message;
     return qvk_context_create(&s.params, &device.context, err);
-}
-
-et::Error fail(const qvk_error &err, const char *when)
-{
-    ET_LOG(Error, "qvk: %s: %s", when, err.message);
-    return qvk_to_executorch(err.status);
 }
 
 // ---- delegates ------------------------------------------------------------------------------------------------
@@ -163,6 +198,7 @@ class VulkanBackend final : public et::BackendInterface
     et::Result<et::DelegateHandle *> init(et::BackendInitContext &context, et::FreeableBuffer *processed,
                                           et::ArrayRef<et::CompileSpec>) const override
     {
+        const LogAtEnd log;
         std::unique_ptr<Handle> handle(new (std::nothrow) Handle);
         qvk_delegate_params params{};
         qvk_error err;
@@ -189,6 +225,7 @@ class VulkanBackend final : public et::BackendInterface
     et::Error execute(et::BackendExecutionContext &, et::DelegateHandle *opaque,
                       et::Span<et::EValue *> args) const override
     {
+        const LogAtEnd log;
         auto *handle = static_cast<Handle *>(opaque);
         const size_t n_inputs = static_cast<size_t>(qvk_delegate_input_count(handle->delegate));
         qvk_error err;
@@ -238,6 +275,7 @@ extern "C" bool qvk_executorch_is_registered(void)
 
 extern "C" qvk_status qvk_executorch_configure(const qvk_context_params *params, qvk_error *err)
 {
+    const LogAtEnd log;
     static const qvk_context_params defaults{};
     const qvk_context_params &given = params ? *params : defaults;
     const auto text = [](const char *value) { return std::string(value ? value : ""); };

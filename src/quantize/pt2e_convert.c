@@ -99,7 +99,7 @@ static qvk_status fold_weight(convert *c, size_t index, qvk_error *err)
     const qvk__pt2e_weight *w = &c->p->weights.data[index];
     const qvk__value value = c->program->graph.values.data[w->value];
     const qvk__pt2e_weight_range range = qvk__pt2e_range_of_weights(&c->p->config);
-    const channels ch = channels_of(&value.desc, w->axis);
+    const channels ch = channels_of(&c->program->graph.values.data[w->value].desc, w->axis);
     qvk__arena *arena = &c->program->graph.arena;
     qvk_tensor ints = value.desc, scale_desc = {QVK_DTYPE_F32, 1, {ch.count}, NULL},
                zero_desc = {QVK_DTYPE_I64, 1, {ch.count}, NULL};

@@ -23,6 +23,13 @@ TIMEOUT_S = 600
 ON_CPU = "qvk: on the CPU: "
 
 
+def warm_up(tests) -> None:
+    """What the first export of a process loads, once, before the processes are made."""
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(1)  # a pool of threads does not survive the fork
+    tests.lower_module(torch.nn.ReLU(), (torch.zeros(2, 2),)).to_executorch()
+
+
 def run_one(suite, name: str, log: str, queue) -> None:
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(sink, 1)
@@ -75,6 +82,7 @@ def main() -> int:
     if "VulkanBackend" not in runtime.backend_registry.registered_backend_names:
         sys.exit(f"executorch_suite.py: {backend} registered no VulkanBackend")
     tests = importlib.import_module("executorch.backends.vulkan.test.test_vulkan_delegate")
+    warm_up(tests)
     names = unittest.defaultTestLoader.getTestCaseNames(tests.TestVulkanBackend)
     passed = total = 0
     with tempfile.NamedTemporaryFile() as log:
