@@ -94,6 +94,8 @@ void *qvk__arena_memdup(qvk__arena *arena, const void *data, size_t bytes);
 /* Moves everything `from` holds into `arena`; `from` is empty afterwards. */
 void qvk__arena_adopt(qvk__arena *arena, qvk__arena *from);
 void qvk__arena_free(qvk__arena *arena);
+/* Frees everything allocated, but keeps one block for what comes next: for work repeated many times. */
+void qvk__arena_reset(qvk__arena *arena);
 
 /*
  * Growable array of T: struct { T *data; size_t count, capacity; }. Zero-initialise; free(v.data) at the end.

@@ -135,6 +135,19 @@ void qvk__arena_free(qvk__arena *arena)
     arena->used_total = 0;
 }
 
+void qvk__arena_reset(qvk__arena *arena)
+{
+    struct qvk__arena_block *block = arena->head;
+
+    if (block && !block->next) {
+        memset((char *)block + header_bytes, 0, block->used);
+        block->used = 0;
+        arena->used_total = 0;
+    } else {
+        qvk__arena_free(arena);
+    }
+}
+
 bool qvk__vec_reserve(void **data, size_t *capacity, size_t needed, size_t item_bytes)
 {
     size_t grown;

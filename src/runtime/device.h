@@ -55,9 +55,13 @@ struct qvk__device_engine {
     qvk__variant *current;
     bool dynamic;           /* shapes have differed from the bounds, or can: there are symbols */
     bool settled;           /* `current` fits the last inputs' shapes and numbers */
+    bool *changed;          /* per value: its shape or number differs from the last call */
+    bool *affected;         /* per node: it reads such a value */
+    qvk__plan one;          /* a node planned anew */
     const void **fetched;   /* per value: where a download of this call lies, in the device's type */
     qvk_tensor *last_shape; /* per input: of the last call */
-    int64_t *last_number;   /* per value: symbols of the last call */
+    int64_t *last_number;   /* per input: of the last call, when it is a symbol */
+    bool reads_numbers;     /* some symbol is read out of an input's data */
     QVK__VEC(qvk__gpu_buffer *) buffers; /* arenas and staging */
     uint64_t n_runs;
     qvk__host verify_host; /* for verify */
@@ -82,6 +86,9 @@ qvk_status qvk__schedule(const qvk__engine *engine, qvk__variant *variant, bool 
 
 /* Makes `device->current` fit the current shapes in engine->host. */
 qvk_status qvk__variant_select(qvk__engine *engine, qvk_error *err);
+/* The same when only the affected nodes can have changed: a few parameters are rewritten where that is
+ * enough. */
+qvk_status qvk__variant_adjust(qvk__engine *engine, qvk_error *err);
 void qvk__variant_destroy(qvk__device_engine *device, qvk__variant **variant);
 
 /* ---- record.c ------------------------------------------------------------------------------------------- */
@@ -89,8 +96,11 @@ void qvk__variant_destroy(qvk__device_engine *device, qvk__variant **variant);
 /* Pipelines of all dispatches, made on a few threads. */
 qvk_status qvk__variant_pipelines(qvk__engine *engine, qvk__variant *variant, qvk_error *err);
 qvk_status qvk__variant_record(qvk__engine *engine, qvk__variant *variant, qvk_error *err);
-/* Parameters and group counts of `plan` into the variant's buffer. */
+/* Parameters and group counts into the variant's buffer: of all dispatches, or of one node's; of all measured
+ * transfers. */
 void qvk__variant_write_params(const qvk__engine *engine, qvk__variant *variant);
+void qvk__variant_write_node(qvk__variant *variant, size_t node);
+void qvk__variant_write_copies(const qvk__engine *engine, qvk__variant *variant);
 
 /* ---- execute.c ------------------------------------------------------------------------------------------ */
 

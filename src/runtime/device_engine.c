@@ -60,6 +60,7 @@ static qvk_status check_numbers(qvk__engine *engine, qvk_error *err)
             continue;
         value = node->args[0].u.value;
         engine->number_source[value] = true;
+        engine->device->reads_numbers = true;
         if (graph->values.data[value].constant)
             QVK__TRY(qvk__host_constant(&engine->host, value, err));
         else
@@ -85,14 +86,14 @@ static qvk_status infer_all(qvk__engine *engine, qvk_error *err)
     return QVK_OK;
 }
 
-static void remember(qvk__engine *engine)
+static void remember_inputs(qvk__engine *engine)
 {
     qvk__device_engine *device = engine->device;
 
-    for (size_t i = 0; i < engine->graph.inputs.count; i++)
+    for (size_t i = 0; i < engine->graph.inputs.count; i++) {
         device->last_shape[i] = engine->host.tensors[engine->graph.inputs.data[i]];
-    memcpy(device->last_number, engine->host.symbols,
-           engine->graph.values.count * sizeof *device->last_number);
+        device->last_number[i] = engine->host.symbols[engine->graph.inputs.data[i]];
+    }
 }
 
 static qvk_status create(qvk__engine *engine, qvk_error *err)
@@ -106,16 +107,19 @@ static qvk_status create(qvk__engine *engine, qvk_error *err)
     device->weights.graph = &engine->graph;
     device->dynamic = has_symbols(&engine->graph);
     device->fetched = qvk__alloc_zeroed(n_values, sizeof *device->fetched);
-    device->last_number = qvk__alloc_zeroed(n_values, sizeof *device->last_number);
+    device->changed = qvk__alloc_zeroed(n_values, sizeof *device->changed);
+    device->affected = qvk__alloc_zeroed(engine->graph.nodes.count, sizeof *device->affected);
+    device->last_number = qvk__alloc_zeroed(engine->graph.inputs.count, sizeof *device->last_number);
     device->last_shape = qvk__alloc_zeroed(engine->graph.inputs.count, sizeof *device->last_shape);
-    QVK__CHECK(device->fetched && device->last_number && device->last_shape, err, QVK_OUT_OF_MEMORY,
-               "out of memory");
+    QVK__CHECK(device->fetched && device->changed && device->affected && device->last_number &&
+                   device->last_shape,
+               err, QVK_OUT_OF_MEMORY, "out of memory");
     if (engine->params.verify)
         QVK__TRY(qvk__host_init(&device->verify_host, &engine->graph, err));
     QVK__TRY(check_numbers(engine, err));
     QVK__TRY(infer_all(engine, err));
     QVK__TRY(qvk__variant_select(engine, err));
-    remember(engine);
+    remember_inputs(engine);
     device->settled = !device->dynamic;
     return QVK_OK;
 }
@@ -144,7 +148,10 @@ void qvk__device_engine_destroy(qvk__engine *engine)
     qvk__weights_finish(&device->weights);
     if (device->verify_host.graph)
         qvk__host_finish(&device->verify_host);
+    qvk__plan_finish(&device->one);
     free(device->fetched);
+    free(device->changed);
+    free(device->affected);
     free(device->last_number);
     free(device->last_shape);
     free(device);
@@ -156,30 +163,7 @@ qvk_status qvk__device_engine_reset(qvk__engine *engine, qvk_error *err)
     return qvk__weights_reset(&engine->device->weights, err);
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------------- */
-
-static bool same_shapes(const qvk__engine *engine)
-{
-    for (size_t i = 0; i < engine->graph.inputs.count; i++)
-        if (!qvk__shape_equal(&engine->device->last_shape[i],
-                              &engine->host.tensors[engine->graph.inputs.data[i]]))
-            return false;
-    return true;
-}
-
-static bool same_numbers(const qvk__engine *engine)
-{
-    return memcmp(engine->device->last_number, engine->host.symbols,
-                  engine->graph.values.count * sizeof *engine->device->last_number) == 0;
-}
-
-static bool reads_numbers(const qvk__engine *engine)
-{
-    for (size_t i = 0; i < engine->graph.values.count; i++)
-        if (engine->number_source[i])
-            return true;
-    return false;
-}
+/* ---- what changed --------------------------------------------------------------------------------------- */
 
 static bool at_bounds(const qvk__engine *engine)
 {
@@ -191,20 +175,104 @@ static bool at_bounds(const qvk__engine *engine)
     return true;
 }
 
+/* Marks the inputs that are not as in the last call; false when there are none. */
+static bool find_changed_inputs(qvk__engine *engine)
+{
+    qvk__device_engine *device = engine->device;
+    bool any = false;
+
+    memset(device->changed, 0, engine->graph.values.count * sizeof *device->changed);
+    for (size_t i = 0; i < engine->graph.inputs.count; i++) {
+        const int32_t value = engine->graph.inputs.data[i];
+        if (engine->graph.values.data[value].kind == QVK__VALUE_SYMBOL)
+            device->changed[value] = engine->host.symbols[value] != device->last_number[i];
+        else
+            device->changed[value] = !qvk__shape_equal(&device->last_shape[i], &engine->host.tensors[value]);
+        any |= device->changed[value];
+    }
+    return any;
+}
+
+typedef struct change_search {
+    const bool *changed;
+    bool found;
+} change_search;
+
+static void find_change(int32_t value, void *user)
+{
+    change_search *search = user;
+    search->found |= search->changed[value];
+}
+
+static bool reads_change(const qvk__device_engine *device, const qvk__node *node)
+{
+    change_search search = {device->changed, reads_number(node->op)};
+    for (int i = 0; i < node->n_args && !search.found; i++)
+        qvk__arg_visit_values(&node->args[i], find_change, &search);
+    return search.found;
+}
+
+/* Infers a node again and marks the outputs that came out differently. */
+static qvk_status infer_again(qvk__engine *engine, size_t n, qvk_error *err)
+{
+    enum { FEW = 8 };
+    const qvk__node *node = &engine->graph.nodes.data[n];
+    qvk_tensor shapes[FEW];
+    int64_t numbers[FEW];
+
+    for (int i = 0; i < node->n_outs && i < FEW; i++) {
+        if (node->outs[i] < 0)
+            continue;
+        shapes[i] = engine->host.tensors[node->outs[i]];
+        numbers[i] = engine->host.symbols[node->outs[i]];
+    }
+    QVK__TRY(qvk__host_infer(&engine->host, n, err));
+    for (int i = 0; i < node->n_outs; i++) {
+        const int32_t value = node->outs[i];
+        if (value >= 0)
+            engine->device->changed[value] = i >= FEW ||
+                                             !qvk__shape_equal(&shapes[i], &engine->host.tensors[value]) ||
+                                             numbers[i] != engine->host.symbols[value];
+    }
+    return QVK_OK;
+}
+
+static qvk_status infer_changes(qvk__engine *engine, bool *any, qvk_error *err)
+{
+    qvk__device_engine *device = engine->device;
+
+    for (size_t n = 0; n < engine->graph.nodes.count; n++) {
+        device->affected[n] = reads_change(device, &engine->graph.nodes.data[n]);
+        if (!device->affected[n])
+            continue;
+        QVK__TRY(infer_again(engine, n, err));
+        *any = true;
+    }
+    return QVK_OK;
+}
+
+/* ---- calls ---------------------------------------------------------------------------------------------- */
+
 /* Brings shapes and variant up to date with the inputs, doing nothing when they are as last time. */
 static qvk_status settle(qvk__engine *engine, qvk_error *err)
 {
     qvk__device_engine *device = engine->device;
-    const bool same_inputs = device->settled && same_shapes(engine);
+    const bool was_settled = device->settled;
+    bool any = find_changed_inputs(engine);
 
-    if (same_inputs && same_numbers(engine) && !reads_numbers(engine))
+    if (was_settled && !any && !device->reads_numbers)
         return QVK_OK;
     device->settled = false;
     device->dynamic |= !at_bounds(engine);
-    QVK__TRY(infer_all(engine, err));
-    if (!same_inputs || !same_numbers(engine))
+    if (was_settled) {
+        QVK__TRY(infer_changes(engine, &any, err));
+        if (any)
+            QVK__TRY(qvk__variant_adjust(engine, err));
+    } else {
+        QVK__TRY(infer_all(engine, err));
         QVK__TRY(qvk__variant_select(engine, err));
-    remember(engine);
+    }
+    remember_inputs(engine);
     device->settled = true;
     return QVK_OK;
 }

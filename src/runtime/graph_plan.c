@@ -12,6 +12,7 @@ typedef struct planning {
     const qvk__plan_source *source;
     qvk__plan *plan;
     int32_t node;
+    qvk__planned_node *planned; /* of the node */
 } planning;
 
 static planning *of(qvk__planner *planner)
@@ -56,6 +57,7 @@ static qvk_status take_scratch(qvk__planner *planner, uint64_t bytes, qvk__ref *
     const qvk__planned_scratch scratch = {it->node, QVK__MAX(bytes, 16)};
 
     QVK__CHECK(QVK__VEC_PUSH(&it->plan->scratch, scratch), err, QVK_OUT_OF_MEMORY, "out of memory");
+    it->planned->n_scratch++;
     *out = (qvk__ref){.kind = QVK__REF_SCRATCH, .id = (int32_t)it->plan->scratch.count - 1};
     return QVK_OK;
 }
@@ -72,7 +74,7 @@ static qvk_status take_dispatch(qvk__planner *planner, const qvk__dispatch *disp
     QVK__CHECK(qvk__kernel_usable(dispatch->kernel, caps), err, QVK_INTERNAL,
                "kernel %s was chosen but cannot be used on this device", qvk__kernel_name(dispatch->kernel));
     QVK__CHECK(QVK__VEC_PUSH(&it->plan->dispatches, *dispatch), err, QVK_OUT_OF_MEMORY, "out of memory");
-    it->plan->nodes[it->node].n++;
+    it->planned->n++;
     return QVK_OK;
 }
 
@@ -82,6 +84,7 @@ static qvk_status take_alias(qvk__planner *planner, int32_t out, int32_t in, qvk
     const qvk__planned_alias alias = {it->node, out, in};
 
     QVK__CHECK(QVK__VEC_PUSH(&it->plan->aliases, alias), err, QVK_OUT_OF_MEMORY, "out of memory");
+    it->planned->n_aliases++;
     return QVK_OK;
 }
 
@@ -97,42 +100,44 @@ static bool is_symbolic(const qvk__graph *graph, const qvk__node *node)
 static qvk_status place_on_cpu(planning *it, const char *reason, qvk_error *err)
 {
     const qvk__graph *graph = it->source->host->graph;
-    const qvk__node *node = &graph->nodes.data[it->node];
-    qvk__planned_node *planned = &it->plan->nodes[it->node];
 
-    QVK__CHECK(qvk__reference_has(node->op), err, QVK_UNSUPPORTED_OPERATOR, "%s: %s",
+    QVK__CHECK(qvk__reference_has(graph->nodes.data[it->node].op), err, QVK_UNSUPPORTED_OPERATOR, "%s: %s",
                qvk__node_label_of(graph, (size_t)it->node).text, reason);
-    planned->place = QVK__PLACE_CPU;
-    planned->reason = qvk__arena_strdup(&it->plan->arena, reason);
-    QVK__CHECK(planned->reason, err, QVK_OUT_OF_MEMORY, "out of memory");
+    it->planned->place = QVK__PLACE_CPU;
+    it->planned->reason = qvk__arena_strdup(&it->plan->arena, reason);
+    QVK__CHECK(it->planned->reason, err, QVK_OUT_OF_MEMORY, "out of memory");
     return QVK_OK;
+}
+
+/* What a planner gave before it failed does not count. */
+static void forget(planning *it)
+{
+    it->plan->dispatches.count = it->planned->first;
+    it->plan->aliases.count = it->planned->first_alias;
+    it->plan->scratch.count = it->planned->first_scratch;
+    it->planned->n = it->planned->n_aliases = it->planned->n_scratch = 0;
 }
 
 static qvk_status plan_node(planning *it, qvk_error *err)
 {
     const qvk__graph *graph = it->source->host->graph;
     const qvk__node *node = &graph->nodes.data[it->node];
-    qvk__planned_node *planned = &it->plan->nodes[it->node];
     const qvk__plan_fn plan_fn = qvk__plan_of(node->op);
-    const size_t n_aliases = it->plan->aliases.count, n_scratch = it->plan->scratch.count;
     qvk_error reason;
     qvk_status status;
 
-    planned->first = (uint32_t)it->plan->dispatches.count;
-    if (is_symbolic(graph, node)) {
-        planned->place = QVK__PLACE_NOWHERE;
+    *it->planned = (qvk__planned_node){.first = (uint32_t)it->plan->dispatches.count,
+                                       .first_alias = (uint32_t)it->plan->aliases.count,
+                                       .first_scratch = (uint32_t)it->plan->scratch.count};
+    if (is_symbolic(graph, node))
         return QVK_OK;
-    }
     if (!plan_fn)
         return place_on_cpu(it, "no kernel computes this operator", err);
-    planned->place = QVK__PLACE_DEVICE;
+    it->planned->place = QVK__PLACE_DEVICE;
     status = plan_fn(&it->base, node, &reason);
     if (status == QVK_OK)
         return QVK_OK;
-    it->plan->dispatches.count = planned->first;
-    it->plan->aliases.count = n_aliases;
-    it->plan->scratch.count = n_scratch;
-    planned->n = 0;
+    forget(it);
     if (status == QVK_UNSUPPORTED)
         return place_on_cpu(it, reason.message, err);
     if (err)
@@ -140,14 +145,12 @@ static qvk_status plan_node(planning *it, qvk_error *err)
     return qvk__error_context(err, status, "%s", qvk__node_label_of(graph, (size_t)it->node).text);
 }
 
-qvk_status qvk__plan_make(const qvk__plan_source *source, qvk__plan *out, qvk_error *err)
+static planning start(const qvk__plan_source *source, qvk__plan *plan)
 {
-    const qvk__graph *graph = source->host->graph;
-    qvk__plan plan = {0};
-    planning it = {
+    return (planning){
         .base = {.caps = source->caps,
                  .fp16_math = (source->caps->flags & QVK__CAP_FP16) != 0,
-                 .graph = graph,
+                 .graph = source->host->graph,
                  .desc = ask_desc,
                  .symbol = ask_symbol,
                  .constant = ask_constant,
@@ -156,14 +159,22 @@ qvk_status qvk__plan_make(const qvk__plan_source *source, qvk__plan *out, qvk_er
                  .dispatch = take_dispatch,
                  .alias = take_alias},
         .source = source,
-        .plan = &plan,
+        .plan = plan,
     };
+}
+
+qvk_status qvk__plan_make(const qvk__plan_source *source, qvk__plan *out, qvk_error *err)
+{
+    const size_t n_nodes = source->host->graph->nodes.count;
+    qvk__plan plan = {0};
+    planning it = start(source, &plan);
     qvk_status status = QVK_OK;
 
-    plan.nodes = qvk__alloc_zeroed(graph->nodes.count, sizeof *plan.nodes);
+    plan.nodes = qvk__alloc_zeroed(n_nodes, sizeof *plan.nodes);
     QVK__CHECK(plan.nodes, err, QVK_OUT_OF_MEMORY, "out of memory");
-    for (size_t n = 0; n < graph->nodes.count && status == QVK_OK; n++) {
+    for (size_t n = 0; n < n_nodes && status == QVK_OK; n++) {
         it.node = (int32_t)n;
+        it.planned = &plan.nodes[n];
         status = plan_node(&it, err);
     }
     if (status == QVK_OK)
@@ -183,11 +194,81 @@ void qvk__plan_finish(qvk__plan *plan)
     memset(plan, 0, sizeof *plan);
 }
 
+/* ---- one node ------------------------------------------------------------------------------------------- */
+
+qvk_status qvk__plan_one(const qvk__plan_source *source, size_t node, qvk__plan *one, qvk_error *err)
+{
+    planning it = start(source, one);
+
+    if (!one->nodes)
+        one->nodes = qvk__alloc_zeroed(1, sizeof *one->nodes);
+    QVK__CHECK(one->nodes, err, QVK_OUT_OF_MEMORY, "out of memory");
+    one->dispatches.count = one->aliases.count = one->scratch.count = 0;
+    qvk__arena_reset(&one->arena);
+    it.node = (int32_t)node;
+    it.planned = one->nodes;
+    return plan_node(&it, err);
+}
+
+/* `first_scratch`: where the ids of a's scratch begin; those of b begin at 0. */
+static bool same_ref(const qvk__ref *a, const qvk__ref *b, uint32_t first_scratch)
+{
+    const int32_t shift = a->kind == QVK__REF_SCRATCH ? (int32_t)first_scratch : 0;
+    return a->kind == b->kind && a->id == b->id + shift && a->offset == b->offset && a->bytes == b->bytes;
+}
+
+static bool same_dispatch(const qvk__dispatch *a, const qvk__dispatch *b, uint32_t first_scratch)
+{
+    if (a->kernel != b->kernel || a->writes != b->writes || a->subgroup_size != b->subgroup_size ||
+        a->n_specs != b->n_specs || a->n_params != b->n_params ||
+        memcmp(a->specs, b->specs, a->n_specs * sizeof a->specs[0]) != 0)
+        return false;
+    for (uint32_t i = 0; i < qvk__kernel_info_of(a->kernel)->n_buffers; i++)
+        if (!same_ref(&a->buffers[i], &b->buffers[i], first_scratch))
+            return false;
+    return true;
+}
+
+bool qvk__plan_same(const qvk__plan *plan, size_t node, const qvk__plan *one)
+{
+    const qvk__planned_node *a = &plan->nodes[node], *b = one->nodes;
+
+    if (a->place != b->place || a->n != b->n || a->n_aliases != b->n_aliases || a->n_scratch != b->n_scratch)
+        return false;
+    for (uint32_t i = 0; i < a->n; i++)
+        if (!same_dispatch(&plan->dispatches.data[a->first + i], &one->dispatches.data[i], a->first_scratch))
+            return false;
+    for (uint32_t i = 0; i < a->n_aliases; i++) {
+        const qvk__planned_alias *x = &plan->aliases.data[a->first_alias + i], *y = &one->aliases.data[i];
+        if (x->out != y->out || x->in != y->in)
+            return false;
+    }
+    return true;
+}
+
+void qvk__plan_update(qvk__plan *plan, size_t node, const qvk__plan *one)
+{
+    const qvk__planned_node *planned = &plan->nodes[node];
+
+    for (uint32_t i = 0; i < planned->n; i++) {
+        qvk__dispatch *to = &plan->dispatches.data[planned->first + i];
+        const qvk__dispatch *from = &one->dispatches.data[i];
+        memcpy(to->params, from->params, from->n_params * sizeof from->params[0]);
+        memcpy(to->groups, from->groups, sizeof to->groups);
+        to->bytes = from->bytes;
+        to->ops = from->ops;
+    }
+}
+
 /* ---- identity ------------------------------------------------------------------------------------------- */
 
+/* The finalizer of splitmix64 over what was hashed before and the next number. */
 static uint64_t hash_number(uint64_t seed, uint64_t number)
 {
-    return qvk__hash64(&number, sizeof number, seed);
+    uint64_t z = (seed ^ number) + UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
 }
 
 static uint64_t hash_dispatch(uint64_t seed, const qvk__dispatch *dispatch)
@@ -197,7 +278,8 @@ static uint64_t hash_dispatch(uint64_t seed, const qvk__dispatch *dispatch)
     seed = hash_number(seed, dispatch->kernel);
     seed = hash_number(seed, (uint64_t)dispatch->writes << 32 | dispatch->subgroup_size);
     seed = hash_number(seed, (uint64_t)dispatch->n_specs << 32 | dispatch->n_params);
-    seed = qvk__hash64(dispatch->specs, dispatch->n_specs * sizeof dispatch->specs[0], seed);
+    for (uint32_t i = 0; i < dispatch->n_specs; i++)
+        seed = hash_number(seed, dispatch->specs[i]);
     for (uint32_t i = 0; i < n_buffers; i++) {
         const qvk__ref *ref = &dispatch->buffers[i];
         seed = hash_number(seed, (uint64_t)ref->kind << 32 | (uint32_t)ref->id);

@@ -17,8 +17,10 @@ typedef enum qvk__node_place {
 
 typedef struct qvk__planned_node {
     qvk__node_place place;
-    uint32_t first, n;  /* its dispatches */
-    const char *reason; /* CPU: why */
+    uint32_t first, n;                 /* its dispatches */
+    uint32_t first_alias, n_aliases;   /* and aliases */
+    uint32_t first_scratch, n_scratch; /* and scratch */
+    const char *reason;                /* CPU: why */
 } qvk__planned_node;
 
 typedef struct qvk__planned_alias {
@@ -32,7 +34,7 @@ typedef struct qvk__planned_scratch {
 
 /* Zero-initialise. */
 typedef struct qvk__plan {
-    qvk__planned_node *nodes; /* per node of the graph */
+    qvk__planned_node *nodes; /* per node of the graph, or one */
     QVK__VEC(qvk__dispatch) dispatches;
     QVK__VEC(qvk__planned_alias) aliases;
     QVK__VEC(qvk__planned_scratch) scratch; /* QVK__REF_SCRATCH ids */
@@ -48,6 +50,17 @@ typedef struct qvk__plan_source {
 /* Plans all nodes. QVK_UNSUPPORTED_OPERATOR when neither the device nor the reference has an operator. */
 qvk_status qvk__plan_make(const qvk__plan_source *source, qvk__plan *out, qvk_error *err);
 void qvk__plan_finish(qvk__plan *plan);
+
+/*
+ * Plans one node anew into `one`, which is emptied first and may be used again and again. Its only node
+ * record is nodes[0]; ids of scratch count from 0.
+ */
+qvk_status qvk__plan_one(const qvk__plan_source *source, size_t node, qvk__plan *one, qvk_error *err);
+/* Would a recording made for `plan` serve the node as it is in `one`? Parameters, group counts and sizes of
+ * scratch may differ. */
+bool qvk__plan_same(const qvk__plan *plan, size_t node, const qvk__plan *one);
+/* Takes over what may differ. */
+void qvk__plan_update(qvk__plan *plan, size_t node, const qvk__plan *one);
 
 /*
  * What a recording depends on: places, kernels, constants, bindings, aliases; not parameters, group counts or

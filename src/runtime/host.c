@@ -149,7 +149,7 @@ static qvk_status resolve(qvk__host *host, size_t index, qvk__arg **args, qvk_er
     const qvk__node *node = &host->graph->nodes.data[index];
     const qvk__resolver resolver = {resolve_tensor, resolve_symbol, host};
 
-    qvk__arena_free(&host->arena);
+    qvk__arena_reset(&host->arena);
     *args = qvk__arena_alloc(&host->arena, (uint64_t)node->n_args + 1, sizeof **args);
     QVK__CHECK(*args && qvk__args_resolve(node->args, node->n_args, &resolver, &host->arena, *args), err,
                QVK_OUT_OF_MEMORY, "%s: out of memory", qvk__node_label_of(host->graph, index).text);

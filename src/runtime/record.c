@@ -143,14 +143,24 @@ static void write_copy(const qvk__engine *engine, qvk__variant *variant, const q
     qvk__fold_groups(engine->device->caps, qvk__div_up(words, COPY_GROUP), groups_at(variant, slot));
 }
 
-void qvk__variant_write_params(const qvk__engine *engine, qvk__variant *variant)
+static void write_dispatch(qvk__variant *variant, size_t index)
 {
-    for (size_t i = 0; i < variant->plan.dispatches.count; i++) {
-        const qvk__dispatch *dispatch = &variant->plan.dispatches.data[i];
-        memcpy((char *)variant->params.mapped + i * variant->slot_bytes, dispatch->params,
-               dispatch->n_params * sizeof dispatch->params[0]);
-        memcpy(groups_at(variant, i), dispatch->groups, sizeof dispatch->groups);
-    }
+    const qvk__dispatch *dispatch = &variant->plan.dispatches.data[index];
+
+    memcpy((char *)variant->params.mapped + index * variant->slot_bytes, dispatch->params,
+           dispatch->n_params * sizeof dispatch->params[0]);
+    memcpy(groups_at(variant, index), dispatch->groups, sizeof dispatch->groups);
+}
+
+void qvk__variant_write_node(qvk__variant *variant, size_t node)
+{
+    const qvk__planned_node *planned = &variant->plan.nodes[node];
+    for (uint32_t i = 0; i < planned->n; i++)
+        write_dispatch(variant, planned->first + i);
+}
+
+void qvk__variant_write_copies(const qvk__engine *engine, qvk__variant *variant)
+{
     for (size_t s = 0; s < variant->steps.count; s++) {
         const qvk__step *step = &variant->steps.data[s];
         for (size_t i = 0; i < step->uploads.count; i++)
@@ -160,6 +170,13 @@ void qvk__variant_write_params(const qvk__engine *engine, qvk__variant *variant)
             if (step->downloads.data[i].measured >= 0)
                 write_copy(engine, variant, &step->downloads.data[i]);
     }
+}
+
+void qvk__variant_write_params(const qvk__engine *engine, qvk__variant *variant)
+{
+    for (size_t i = 0; i < variant->plan.dispatches.count; i++)
+        write_dispatch(variant, i);
+    qvk__variant_write_copies(engine, variant);
 }
 
 /* ---- recordings ----------------------------------------------------------------------------------------- */

@@ -182,3 +182,36 @@ qvk_status qvk__variant_select(qvk__engine *engine, qvk_error *err)
     device->current = variant;
     return QVK_OK;
 }
+
+/* ---- adjusting ------------------------------------------------------------------------------------------ */
+
+static bool scratch_fits(const qvk__variant *variant, size_t node, const qvk__plan *one)
+{
+    const qvk__planned_node *planned = &variant->plan.nodes[node];
+
+    for (uint32_t i = 0; i < planned->n_scratch; i++)
+        if (one->scratch.data[i].bytes > variant->placement.scratch[planned->first_scratch + i].bytes)
+            return false;
+    return true;
+}
+
+qvk_status qvk__variant_adjust(qvk__engine *engine, qvk_error *err)
+{
+    qvk__device_engine *device = engine->device;
+    const qvk__plan_source source = {device->caps, &engine->host, &device->weights};
+    qvk__variant *variant = device->current;
+
+    if (!variant || variant->dynamic != device->dynamic)
+        return qvk__variant_select(engine, err);
+    for (size_t n = 0; n < engine->graph.nodes.count; n++) {
+        if (!device->affected[n] || variant->plan.nodes[n].place == QVK__PLACE_NOWHERE)
+            continue;
+        QVK__TRY(qvk__plan_one(&source, n, &device->one, err));
+        if (!qvk__plan_same(&variant->plan, n, &device->one) || !scratch_fits(variant, n, &device->one))
+            return qvk__variant_select(engine, err);
+        qvk__plan_update(&variant->plan, n, &device->one);
+        qvk__variant_write_node(variant, n);
+    }
+    qvk__variant_write_copies(engine, variant);
+    return QVK_OK;
+}

@@ -105,6 +105,27 @@ static void arena_takes_more_than_a_block_and_refuses_the_impossible(void **stat
     qvk__arena_free(&arena); /* empty: nothing to do */
 }
 
+static void arena_reset_gives_the_same_zeroed_memory_again(void **state)
+{
+    qvk__arena arena = {0};
+    uint8_t *first = qvk__arena_alloc(&arena, 1000, 1);
+
+    (void)state;
+    assert_non_null(first);
+    for (int round = 0; round < 3; round++) {
+        memset(first, 0xff, 1000);
+        qvk__arena_reset(&arena);
+        assert_int_equal(arena.used_total, 0);
+        assert_ptr_equal(qvk__arena_alloc(&arena, 1000, 1), first);
+        for (int j = 0; j < 1000; j++)
+            assert_int_equal(first[j], 0);
+    }
+    assert_non_null(qvk__arena_alloc(&arena, 1 << 20, 1)); /* a second block: nothing is kept */
+    qvk__arena_reset(&arena);
+    assert_null(arena.head);
+    qvk__arena_reset(&arena);
+}
+
 static void arena_copies_text_and_bytes(void **state)
 {
     const uint8_t bytes[] = {1, 0, 2};
@@ -173,6 +194,7 @@ int main(void)
         cmocka_unit_test(arena_gives_zeroed_aligned_memory),
         cmocka_unit_test(arena_blocks_do_not_move),
         cmocka_unit_test(arena_takes_more_than_a_block_and_refuses_the_impossible),
+        cmocka_unit_test(arena_reset_gives_the_same_zeroed_memory_again),
         cmocka_unit_test(arena_copies_text_and_bytes),
         cmocka_unit_test(vector_grows_and_keeps_its_items),
         cmocka_unit_test(vector_takes_structs),

@@ -181,6 +181,35 @@ static void state_stays_on_the_device_until_reset(void **state)
     gpu_close(&gpu);
 }
 
+/* The first `counts[1]` rows of x, through a linear: the number is read out of an int64 input. */
+static void numbers_read_out_of_inputs_decide_shapes(void **state)
+{
+    (void)state;
+    static const int64_t lengths[] = {BATCH, 2, 2, 5, 0, BATCH};
+    qvk__graph graph;
+    qvk__gpu *gpu = open_gpu();
+    qvk__graph_init(&graph);
+    const int32_t x = kit_input(&graph, "x", QVK_DTYPE_F32, KIT_SHAPE(BATCH, WIDTH));
+    const int32_t counts = kit_input(&graph, "counts", QVK_DTYPE_I32, KIT_SHAPE(3));
+    const int32_t end =
+        kit_call_symbol(&graph, QVK__OP_ET_SELECT_AS_SYMINT, KIT_ARGS(KIT_V(counts), KIT_I(0), KIT_I(1)));
+    const int32_t rows = kit_call(&graph, QVK__OP_SLICE_COPY_TENSOR,
+                                  KIT_ARGS(KIT_V(x), KIT_I(0), KIT_NONE, KIT_V(end), KIT_I(1)), QVK_DTYPE_F32,
+                                  KIT_SHAPE(BATCH, WIDTH));
+    kit_output(&graph, add_linear(&graph, rows, 0, BATCH));
+    qvk__engine *device = create(gpu, &graph, NULL), *reference = create(NULL, &graph, NULL);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        int64_t numbers[3] = {100, lengths[i], 100};
+        const qvk_value inputs[] = {kit_tensor(QVK_DTYPE_F32, KIT_SHAPE(BATCH, WIDTH), random_floats + 700),
+                                    kit_tensor(QVK_DTYPE_I64, KIT_SHAPE(3), numbers)};
+        compare(device, reference, inputs, 2, 1);
+    }
+    qvk__engine_destroy(&device);
+    qvk__engine_destroy(&reference);
+    qvk__graph_finish(&graph);
+    gpu_close(&gpu);
+}
+
 static void constants_that_are_the_same_are_uploaded_once(void **state)
 {
     (void)state;
@@ -246,6 +275,7 @@ static int set_up(void **state)
         cmocka_unit_test_setup(what_no_kernel_computes_runs_on_the_cpu, set_up),                             \
         cmocka_unit_test_setup(sizes_change_between_calls, set_up),                                          \
         cmocka_unit_test_setup(state_stays_on_the_device_until_reset, set_up),                               \
+        cmocka_unit_test_setup(numbers_read_out_of_inputs_decide_shapes, set_up),                            \
         cmocka_unit_test_setup(constants_that_are_the_same_are_uploaded_once, set_up),                       \
         cmocka_unit_test_setup(verification_and_profile_cover_every_step, set_up)
 
