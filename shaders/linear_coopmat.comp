@@ -2,9 +2,12 @@
 // by WARPS_N * FRAGS_N * 16 columns; a stage brings 64 bytes of each row of both operands into shared memory, weights
 // unpacked: 32 columns of k as float16, 64 as int8. While a stage is multiplied, the next one is on its way in registers.
 //
-// Products of a stage, or of half of it where groups are that small, start from zero and are scaled into the float32
-// totals, so that weights stay whole numbers and scales float32. ONE_GROUP: no scales between, the totals are those of
-// the products (int32 for int8).
+// Float16: weights get their group's scale as they are unpacked. Int8: products of a stage, or of half of it where groups are
+// that small, start from zero and are scaled into the float32 totals. ONE_GROUP: no scales before the end, the totals are
+// those of the products (int32 for int8).
+//
+// Everything that lives in registers (matrices, and the stage on its way) is local to main(): drivers do not promote
+// arrays of global variables.
 //
 // BITS  4 or 8: the weights'
 // INT8  1: int8 activations (FORM_I8 of linear_prepare.comp); 0: float16
@@ -85,55 +88,51 @@ layout(set = 0, binding = 5) readonly buffer WeightSums
 
 shared uvec4 a_tile[BUFFERS * TILE_M * ROW];
 shared uvec4 b_tile[BUFFERS * TILE_N * ROW];
+#if INT8
 shared float stage_scales[BUFFERS * SCALES * TILE_N];
+#endif
 shared uvec4 corner[16u * 4u]; // 16 x 16 numbers of columns, to find out which element of a matrix is where
 
 const uint A_LOADS = (TILE_M * 4u + THREADS - 1u) / THREADS;
 const uint B_LOADS = (TILE_N * CHUNKS + THREADS - 1u) / THREADS;
-const uint SCALE_LOADS = (TILE_N * SCALES + THREADS - 1u) / THREADS;
+#if INT8
+const uint SCALE_LOADS = (TILE_N * SCALES + THREADS - 1u) / THREADS; // of stage_scales
+#else
+const uint SCALE_LOADS = B_LOADS * SCALES; // of this invocation's chunks
+#endif
 
 uint first_m, first_n; // of the tile; first_n inside the weights at hand
 uint n_chunks, last_panel;
-uvec4 a_next[A_LOADS], b_next[B_LOADS];
-float scale_next[SCALE_LOADS];
 
 // ---- a stage: device memory to registers to shared memory ------------------------------------------------------------
 
-void fetch(uint stage)
+// Column and chunk of load `at` of a stage's weights: eight neighbours read a panel's chunk, 128 bytes.
+uint column_of(uint at)
 {
-    [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
-        const uint at = i * THREADS + gl_LocalInvocationIndex;
-        const uint row = min(first_m + at / 4u, n_rows - 1u);
-        if (TILE_M * 4u % THREADS == 0u || at < TILE_M * 4u)
-            a_next[i] = activations[row * (row_words / 4u) + stage * 4u + at % 4u];
-    }
-    [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {
-        // Eight neighbours read a panel's chunk, 128 bytes.
-        const uint at = i * THREADS + gl_LocalInvocationIndex;
-        const uint column = at / (PANEL * CHUNKS) * PANEL + at % PANEL, chunk = at / PANEL % CHUNKS;
-        const uint panel = min((first_n + column) / PANEL, last_panel);
-        if (TILE_N * CHUNKS % THREADS == 0u || at < TILE_N * CHUNKS)
-            b_next[i] = weights[(panel * n_chunks + stage * CHUNKS + chunk) * PANEL + at % PANEL];
-    }
-    if (ONE_GROUP != 0u)
-        return;
-    [[unroll]] for (uint i = 0u; i < SCALE_LOADS; i++) {
-        const uint at = i * THREADS + gl_LocalInvocationIndex;
-        const uint group = min((stage * SCALES + at / TILE_N) * (STAGE_K / SCALES) / group_padded, n_groups - 1u);
-        const uint n = min(first_column + first_n + at % TILE_N, n_padded - 1u);
-        scale_next[i] = scales[group * n_padded + n];
-    }
+    return at / (PANEL * CHUNKS) * PANEL + at % PANEL;
+}
+
+uint chunk_of(uint at)
+{
+    return at / PANEL % CHUNKS;
+}
+
+float fetch_scale(uint k, uint column)
+{
+    const uint group = min(k / group_padded, n_groups - 1u);
+    return scales[group * n_padded + min(first_column + first_n + column, n_padded - 1u)];
 }
 
 #if !INT8
-uint less(uint halves, float16_t offset)
+// Two weights, still with the offset of their bit pattern.
+uint scaled(uint halves, float16_t offset, float16_t scale)
 {
-    return packFloat2x16(unpackFloat2x16(halves) - f16vec2(offset));
+    return packFloat2x16((unpackFloat2x16(halves) - f16vec2(offset)) * scale);
 }
 #endif
 
-// Sixteen bytes of packed weights into shared memory, from quad `to` on.
-void unpack(uvec4 chunk, uint to)
+// Sixteen bytes of packed weights into shared memory, from quad `to` on. `low` and `high`: scales of the two halves.
+void unpack(uvec4 chunk, uint to, float16_t low, float16_t high)
 {
 #if INT8 && BITS == 8
     b_tile[to] = chunk;
@@ -149,8 +148,8 @@ void unpack(uvec4 chunk, uint to)
         uvec4 quad;
         [[unroll]] for (uint j = 0u; j < 2u; j++) {
             const uint w = chunk[2u * i + j];
-            quad[2u * j] = less(((w & 0xffu) | ((w & 0xff00u) << 8)) ^ 0x64806480u, 1152.0hf);
-            quad[2u * j + 1u] = less((((w >> 16) & 0xffu) | ((w >> 8) & 0xff0000u)) ^ 0x64806480u, 1152.0hf);
+            quad[2u * j] = scaled(((w & 0xffu) | ((w & 0xff00u) << 8)) ^ 0x64806480u, 1152.0hf, low);
+            quad[2u * j + 1u] = scaled((((w >> 16) & 0xffu) | ((w >> 8) & 0xff0000u)) ^ 0x64806480u, 1152.0hf, low);
         }
         b_tile[to + i] = quad;
     }
@@ -158,114 +157,36 @@ void unpack(uvec4 chunk, uint to)
     [[unroll]] for (uint i = 0u; i < 4u; i++) {
         uvec4 quad;
         [[unroll]] for (uint j = 0u; j < 4u; j++)
-            quad[j] = less(((chunk[i] >> (4u * j)) & 0x000f000fu) ^ 0x64086408u, 1032.0hf);
+            quad[j] = scaled(((chunk[i] >> (4u * j)) & 0x000f000fu) ^ 0x64086408u, 1032.0hf, i < 2u ? low : high);
         b_tile[to + i] = quad;
     }
 #endif
 }
 
-void put(uint buffer_index)
-{
-    [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
-        const uint at = i * THREADS + gl_LocalInvocationIndex;
-        if (TILE_M * 4u % THREADS == 0u || at < TILE_M * 4u)
-            a_tile[(buffer_index * TILE_M + at / 4u) * ROW + at % 4u] = a_next[i];
-    }
-    [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {
-        const uint at = i * THREADS + gl_LocalInvocationIndex;
-        const uint column = at / (PANEL * CHUNKS) * PANEL + at % PANEL, chunk = at / PANEL % CHUNKS;
-        if (TILE_N * CHUNKS % THREADS == 0u || at < TILE_N * CHUNKS)
-            unpack(b_next[i], (buffer_index * TILE_N + column) * ROW + chunk * (4u / CHUNKS));
-    }
-    if (ONE_GROUP != 0u)
-        return;
-    [[unroll]] for (uint i = 0u; i < SCALE_LOADS; i++) {
-        const uint at = i * THREADS + gl_LocalInvocationIndex;
-        if (TILE_N * SCALES % THREADS == 0u || at < TILE_N * SCALES)
-            stage_scales[buffer_index * SCALES * TILE_N + at] = scale_next[i];
-    }
-}
-
-// ---- products -----------------------------------------------------------------------------------------------------------
+// ---- results --------------------------------------------------------------------------------------------------------------
 
 #define MATRIX(type, rows, columns, use) coopmat<type, gl_ScopeSubgroup, rows, columns, use>
 #define TOTAL MATRIX(float, 16, 16, gl_MatrixUseAccumulator)
 #define PRODUCT MATRIX(SUM, 16, 16, gl_MatrixUseAccumulator)
 
-TOTAL totals[FRAGS_M * FRAGS_N];
-PRODUCT products[ONE_GROUP != 0u ? FRAGS_M * FRAGS_N : 1u];
-TOTAL columns_of; // the column of each element
-uint warp_m, warp_n; // first row and column of this subgroup in the tile
-
-void multiply(uint buffer_index)
+// A 16 x 16 matrix that lies in this subgroup's part of a_tile.
+void finish_matrix(uint mine, uint row, uint column)
 {
-    MATRIX(ELEMENT, 16, STEP_K, gl_MatrixUseA) a[STEPS * FRAGS_M];
-    MATRIX(ELEMENT, STEP_K, 16, gl_MatrixUseB) b[STEPS];
-    [[unroll]] for (uint s = 0u; s < STEPS; s++)
-        [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
-            coopMatLoad(a[s * FRAGS_M + i], a_tile, (buffer_index * TILE_M + warp_m + i * 16u) * ROW + 2u * s, ROW,
-                        gl_CooperativeMatrixLayoutRowMajor);
-    [[unroll]] for (uint j = 0u; j < FRAGS_N; j++) {
-        [[unroll]] for (uint s = 0u; s < STEPS; s++)
-            coopMatLoad(b[s], b_tile, (buffer_index * TILE_N + warp_n + j * 16u) * ROW + 2u * s, ROW,
-                        gl_CooperativeMatrixLayoutColumnMajor);
-        if (ONE_GROUP != 0u) {
-            [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
-                [[unroll]] for (uint s = 0u; s < STEPS; s++)
-                    products[j * FRAGS_M + i] =
-                        coopMatMulAdd(a[s * FRAGS_M + i], b[s], products[j * FRAGS_M + i]);
+    for (uint half_row = gl_SubgroupInvocationID; half_row < 32u; half_row += SUBGROUP) {
+        const uint m = first_m + row + half_row / 2u;
+        const uint n = first_column + first_n + column + half_row % 2u * 8u;
+        if (m >= n_rows || n >= last_column)
             continue;
+        const uvec4 low = a_tile[mine + half_row / 2u * ROW + half_row % 2u * 2u];
+        const uvec4 high = a_tile[mine + half_row / 2u * ROW + half_row % 2u * 2u + 1u];
+        const Quantizer q = quantizer_of(m);
+        vec4 y_low, y_high;
+        [[unroll]] for (uint e = 0u; e < 4u; e++) {
+            y_low[e] = finish(low[e], min(n + e, n_padded - 1u), q);
+            y_high[e] = finish(high[e], min(n + 4u + e, n_padded - 1u), q);
         }
-        [[unroll]] for (uint g = 0u; g < SCALES; g++) {
-            float scale[16]; // of this invocation's elements
-            [[unroll]] for (uint e = 0u; e < columns_of.length(); e++)
-                scale[e] = stage_scales[(buffer_index * SCALES + g) * TILE_N + warp_n + j * 16u + uint(columns_of[e])];
-            [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
-                PRODUCT product = PRODUCT(SUM_ZERO);
-                [[unroll]] for (uint s = g * (STEPS / SCALES); s < (g + 1u) * (STEPS / SCALES); s++)
-                    product = coopMatMulAdd(a[s * FRAGS_M + i], b[s], product);
-                [[unroll]] for (uint e = 0u; e < product.length(); e++) {
-#if INT8
-                    totals[j * FRAGS_M + i][e] += (intBitsToFloat(product[e]) - 12582912.0) * scale[e];
-#else
-                    totals[j * FRAGS_M + i][e] += product[e] * scale[e];
-#endif
-                }
-            }
-        }
+        store8(m, n, y_low, y_high);
     }
-}
-
-// ---- results --------------------------------------------------------------------------------------------------------------
-
-// A 16 x 16 matrix at a time through shared memory, each subgroup in its own part of a_tile.
-void finish_tile()
-{
-    const uint mine = gl_SubgroupID * 16u * ROW, lane = gl_SubgroupInvocationID;
-    [[unroll]] for (uint j = 0u; j < FRAGS_N; j++)
-        [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
-            if (ONE_GROUP != 0u)
-                coopMatStore(products[j * FRAGS_M + i], a_tile, mine, ROW, gl_CooperativeMatrixLayoutRowMajor);
-            else
-                coopMatStore(totals[j * FRAGS_M + i], a_tile, mine, ROW, gl_CooperativeMatrixLayoutRowMajor);
-            subgroupBarrier();
-            for (uint half_row = lane; half_row < 32u; half_row += SUBGROUP) {
-                const uint m = first_m + warp_m + i * 16u + half_row / 2u;
-                const uint n = first_column + first_n + warp_n + j * 16u + half_row % 2u * 8u;
-                if (m >= n_rows || n >= last_column)
-                    continue;
-                const uvec4 low = a_tile[mine + half_row / 2u * ROW + half_row % 2u * 2u];
-                const uvec4 high = a_tile[mine + half_row / 2u * ROW + half_row % 2u * 2u + 1u];
-                const Quantizer q = quantizer_of(m);
-                vec4 y_low, y_high;
-                [[unroll]] for (uint e = 0u; e < 4u; e++) {
-                    y_low[e] = finish(low[e], min(n + e, n_padded - 1u), q);
-                    y_high[e] = finish(high[e], min(n + 4u + e, n_padded - 1u), q);
-                }
-                store8(m, n, y_low, y_high);
-            }
-            subgroupBarrier();
-        }
 }
 
 void main()
@@ -280,33 +201,141 @@ void main()
         return;
     n_chunks = k_padded * BITS / 128u;
     last_panel = (last_column - first_column - 1u) / PANEL;
-    warp_m = gl_SubgroupID / WARPS_N * FRAGS_M * 16u;
-    warp_n = gl_SubgroupID % WARPS_N * FRAGS_N * 16u;
+    // First row and column of this subgroup in the tile.
+    const uint warp_m = gl_SubgroupID / WARPS_N * FRAGS_M * 16u, warp_n = gl_SubgroupID % WARPS_N * FRAGS_N * 16u;
 
+    uvec4 a_next[A_LOADS], b_next[B_LOADS];
+    float scale_next[SCALE_LOADS];
+#if INT8
+    TOTAL columns_of; // the column of each element
     for (uint i = gl_LocalInvocationIndex; i < 64u; i += THREADS)
         corner[i] = floatBitsToUint(vec4(float(i % 4u * 4u)) + vec4(0.0, 1.0, 2.0, 3.0));
-    fetch(0u);
-    put(0u);
     barrier();
     coopMatLoad(columns_of, corner, 0u, 4u, gl_CooperativeMatrixLayoutRowMajor);
-    [[unroll]] for (uint f = 0u; f < FRAGS_M * FRAGS_N; f++) {
-        if (ONE_GROUP != 0u)
-            products[f] = PRODUCT(SUM(0));
-        else
-            totals[f] = TOTAL(0.0);
-    }
+    TOTAL totals[ONE_GROUP != 0u ? 1u : FRAGS_M * FRAGS_N];
+    [[unroll]] for (uint f = 0u; f < totals.length(); f++)
+        totals[f] = TOTAL(0.0);
+    PRODUCT products[ONE_GROUP != 0u ? FRAGS_M * FRAGS_N : 1u];
+#else
+    PRODUCT products[FRAGS_M * FRAGS_N];
+#endif
+    [[unroll]] for (uint f = 0u; f < products.length(); f++)
+        products[f] = PRODUCT(SUM(0));
 
     const uint n_stages = k_padded / STAGE_K;
-    [[dont_unroll]] for (uint stage = 0u; stage < n_stages; stage++) {
-        const bool more = stage + 1u < n_stages;
-        if (more)
-            fetch(stage + 1u);
-        multiply(stage % BUFFERS);
-        if (BUFFERS == 1u)
-            barrier();
-        if (more)
-            put((stage + 1u) % BUFFERS);
+    uint a_at[A_LOADS], b_at[B_LOADS]; // where this invocation's loads of stage 0 are
+    [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
+        const uint at = i * THREADS + gl_LocalInvocationIndex;
+        a_at[i] = min(first_m + at / 4u, n_rows - 1u) * (row_words / 4u) + at % 4u;
+    }
+    [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {
+        const uint at = i * THREADS + gl_LocalInvocationIndex;
+        b_at[i] = (min((first_n + column_of(at)) / PANEL, last_panel) * n_chunks + chunk_of(at)) * PANEL + at % PANEL;
+    }
+    // Stage `stage` is fetched while the one before it is multiplied; the first and the last round do one of the two.
+    [[dont_unroll]] for (uint stage = 0u; stage <= n_stages; stage++) {
+        if (stage < n_stages) {
+            [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
+                const uint at = i * THREADS + gl_LocalInvocationIndex;
+                if (TILE_M * 4u % THREADS == 0u || at < TILE_M * 4u)
+                    a_next[i] = activations[a_at[i] + stage * 4u];
+            }
+            [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {
+                const uint at = i * THREADS + gl_LocalInvocationIndex;
+                if (TILE_N * CHUNKS % THREADS == 0u || at < TILE_N * CHUNKS)
+                    b_next[i] = weights[b_at[i] + stage * (CHUNKS * PANEL)];
+            }
+            if (ONE_GROUP == 0u) {
+                [[unroll]] for (uint i = 0u; i < SCALE_LOADS; i++) {
+#if INT8
+                    const uint at = i * THREADS + gl_LocalInvocationIndex;
+                    scale_next[i] =
+                        fetch_scale((stage * SCALES + at / TILE_N) * (STAGE_K / SCALES), at % TILE_N);
+#else
+                    const uint at = i / SCALES * THREADS + gl_LocalInvocationIndex;
+                    scale_next[i] = fetch_scale(stage * STAGE_K + chunk_of(at) * (128u / BITS) + i % SCALES * 16u,
+                                                column_of(at));
+#endif
+                }
+            }
+        }
+        if (stage > 0u) {
+            const uint from = (stage - 1u) % BUFFERS;
+            MATRIX(ELEMENT, 16, STEP_K, gl_MatrixUseA) a[STEPS * FRAGS_M];
+            MATRIX(ELEMENT, STEP_K, 16, gl_MatrixUseB) b[STEPS];
+            [[unroll]] for (uint s = 0u; s < STEPS; s++)
+                [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
+                    coopMatLoad(a[s * FRAGS_M + i], a_tile, (from * TILE_M + warp_m + i * 16u) * ROW + 2u * s, ROW,
+                                gl_CooperativeMatrixLayoutRowMajor);
+            [[unroll]] for (uint j = 0u; j < FRAGS_N; j++) {
+                [[unroll]] for (uint s = 0u; s < STEPS; s++)
+                    coopMatLoad(b[s], b_tile, (from * TILE_N + warp_n + j * 16u) * ROW + 2u * s, ROW,
+                                gl_CooperativeMatrixLayoutColumnMajor);
+                if (INT8 == 0 || ONE_GROUP != 0u) {
+                    [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
+                        [[unroll]] for (uint s = 0u; s < STEPS; s++)
+                            products[j * FRAGS_M + i] =
+                                coopMatMulAdd(a[s * FRAGS_M + i], b[s], products[j * FRAGS_M + i]);
+                }
+#if INT8
+                else {
+                    [[unroll]] for (uint g = 0u; g < SCALES; g++) {
+                        float scale[16]; // of this invocation's elements
+                        [[unroll]] for (uint e = 0u; e < columns_of.length(); e++)
+                            scale[e] = stage_scales[(from * SCALES + g) * TILE_N + warp_n + j * 16u + uint(columns_of[e])];
+                        [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
+                            PRODUCT product = PRODUCT(SUM_ZERO);
+                            [[unroll]] for (uint s = g * (STEPS / SCALES); s < (g + 1u) * (STEPS / SCALES); s++)
+                                product = coopMatMulAdd(a[s * FRAGS_M + i], b[s], product);
+                            [[unroll]] for (uint e = 0u; e < product.length(); e++)
+                                totals[j * FRAGS_M + i][e] += (intBitsToFloat(product[e]) - 12582912.0) * scale[e];
+                        }
+                    }
+                }
+#endif
+            }
+            if (BUFFERS == 1u)
+                barrier();
+        }
+        if (stage < n_stages) {
+            const uint to = stage % BUFFERS;
+            [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
+                const uint at = i * THREADS + gl_LocalInvocationIndex;
+                if (TILE_M * 4u % THREADS == 0u || at < TILE_M * 4u)
+                    a_tile[(to * TILE_M + at / 4u) * ROW + at % 4u] = a_next[i];
+            }
+            [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {
+                const uint at = i * THREADS + gl_LocalInvocationIndex;
+                const bool whole = ONE_GROUP != 0u || INT8 != 0;
+                const float16_t low = whole ? 1.0hf : float16_t(scale_next[i * SCALES % SCALE_LOADS]);
+                const float16_t high = whole ? 1.0hf : float16_t(scale_next[(i * SCALES + SCALES - 1u) % SCALE_LOADS]);
+                if (TILE_N * CHUNKS % THREADS == 0u || at < TILE_N * CHUNKS)
+                    unpack(b_next[i], (to * TILE_N + column_of(at)) * ROW + chunk_of(at) * (4u / CHUNKS), low, high);
+            }
+#if INT8
+            if (ONE_GROUP == 0u) {
+                [[unroll]] for (uint i = 0u; i < SCALE_LOADS; i++) {
+                    const uint at = i * THREADS + gl_LocalInvocationIndex;
+                    if (TILE_N * SCALES % THREADS == 0u || at < TILE_N * SCALES)
+                        stage_scales[to * SCALES * TILE_N + at] = scale_next[i];
+                }
+            }
+#endif
+        }
         barrier();
     }
-    finish_tile();
+
+    const uint mine = gl_SubgroupID * 16u * ROW;
+    [[unroll]] for (uint j = 0u; j < FRAGS_N; j++)
+        [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
+#if INT8
+            if (ONE_GROUP == 0u)
+                coopMatStore(totals[j * FRAGS_M + i], a_tile, mine, ROW, gl_CooperativeMatrixLayoutRowMajor);
+            else
+#endif
+                coopMatStore(products[j * FRAGS_M + i], a_tile, mine, ROW, gl_CooperativeMatrixLayoutRowMajor);
+            subgroupBarrier();
+            finish_matrix(mine, warp_m + i * 16u, warp_n + j * 16u);
+            subgroupBarrier();
+        }
 }

@@ -266,8 +266,7 @@ static bool has_shape(const qvk__gpu_caps *caps, bool is_int8, uint32_t k)
 static const qvk__coopmat_tile coopmat_tiles[] = {
     {.most_rows = 16, .warps_m = 1, .warps_n = 4, .frags_m = 1, .frags_n = 2, .buffers = 2},
     {.most_rows = 32, .warps_m = 1, .warps_n = 4, .frags_m = 2, .frags_n = 2, .buffers = 2},
-    {.most_rows = 64, .warps_m = 1, .warps_n = 4, .frags_m = 4, .frags_n = 2, .buffers = 2},
-    {.most_rows = UINT32_MAX, .warps_m = 2, .warps_n = 2, .frags_m = 4, .frags_n = 4, .buffers = 2},
+    {.most_rows = UINT32_MAX, .warps_m = 1, .warps_n = 4, .frags_m = 4, .frags_n = 2, .buffers = 2},
 };
 
 static qvk__coopmat_tile coopmat_tile(const qvk__planner *planner, uint64_t rows)
