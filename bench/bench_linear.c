@@ -233,7 +233,7 @@ static qvk_status sample_error(const layer *l, const void *y, double *out, qvk_e
         layer_free(&small);
         QVK__TRY(status);
     }
-fprintf(stderr,"largest %g worst %g\n",largest,worst);
+    fprintf(stderr, "largest %g worst %g\n", largest, worst);
     *out = largest > 0 ? worst / largest : worst;
     return QVK_OK;
 }

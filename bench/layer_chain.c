@@ -210,7 +210,8 @@ static int by_size(const void *a, const void *b)
 /* A GPU that idled runs at a fraction of its clock for a while: work until it is up to speed. */
 static qvk_status warm_up(chain *c, qvk_error *err)
 {
-    const uint64_t start = qvk__clock_ns(), budget = qvk__gpu_caps_of(c->gpu)->type == QVK__GPU_CPU ? 0 : WARM_UP_NS;
+    const uint64_t start = qvk__clock_ns(),
+                   budget = qvk__gpu_caps_of(c->gpu)->type == QVK__GPU_CPU ? 0 : WARM_UP_NS;
 
     do {
         QVK__TRY(qvk__gpu_submit(c->gpu, c->recording, err));

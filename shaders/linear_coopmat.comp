@@ -280,7 +280,7 @@ void main()
 #if INT8
                 else {
                     [[unroll]] for (uint g = 0u; g < SCALES; g++) {
-                        float scale[16]; // of this invocation's elements
+                        float scale[256u / SUBGROUP]; // of the elements this invocation has
                         [[unroll]] for (uint e = 0u; e < columns_of.length(); e++)
                             scale[e] = stage_scales[(from * SCALES + g) * TILE_N + warp_n + j * 16u + uint(columns_of[e])];
                         [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
