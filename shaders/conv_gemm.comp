@@ -37,27 +37,41 @@ layout(set = 0, binding = 4) buffer Y
 uint image, group; // of this work group
 
 // W is [OC, ICg, KH, KW], transposed [IC, OCg, KH, KW].
-float load_a(uint m, uint k)
+float weight(uint m, uint k)
 {
     const uint taps = kernel_height * kernel_width;
-    if (m >= out_per_group || k >= in_per_group * taps)
-        return 0.0;
-    const uint kernel = TRANSPOSED ? (group * in_per_group + k / taps) * out_per_group + m
-                                   : (group * out_per_group + m) * in_per_group + k / taps;
-    return LOAD_FLOAT(w_words, kernel * taps + k % taps, W_TYPE);
+    const uint row = TRANSPOSED ? (group * in_per_group + k / taps) * out_per_group + m
+                                : (group * out_per_group + m) * in_per_group + k / taps;
+    return LOAD_FLOAT(w_words, row * taps + k % taps, W_TYPE);
 }
 
-float load_b(uint k, uint n)
+vec4 load_a(uint m, uint k)
+{
+    const uint n_k = in_per_group * kernel_height * kernel_width;
+    vec4 v = vec4(0.0);
+    for (uint i = 0u; i < 4u; i++)
+        if (m < out_per_group && k + i < n_k)
+            v[i] = weight(m, k + i);
+    return v;
+}
+
+// Four neighbouring pixels.
+vec4 load_b(uint k, uint n)
 {
     const uint taps = kernel_height * kernel_width;
-    const uint channel = k / taps, tap = k % taps;
-    uint row, column;
-    if (channel >= in_per_group || n >= out_height * out_width ||
-        !conv_row(n / out_width, tap / kernel_width, TRANSPOSED, row) ||
-        !conv_column(n % out_width, tap % kernel_width, TRANSPOSED, column))
-        return 0.0;
-    const uint plane = (image * groups + group) * in_per_group + channel;
-    return LOAD_FLOAT(x_words, (plane * in_height + row) * in_width + column, X_TYPE);
+    const uint channel = k / taps, tap = k % taps, ky = tap / kernel_width, kx = tap % kernel_width;
+    const uint plane = ((image * groups + group) * in_per_group + channel) * in_height * in_width;
+    vec4 v = vec4(0.0);
+    if (channel >= in_per_group)
+        return v;
+    for (uint i = 0u; i < 4u; i++) {
+        const uint pixel = n + i;
+        uint row, column;
+        if (pixel < out_height * out_width && conv_row(pixel / out_width, ky, TRANSPOSED, row) &&
+            conv_column(pixel % out_width, kx, TRANSPOSED, column))
+            v[i] = LOAD_FLOAT(x_words, plane + row * in_width + column, X_TYPE);
+    }
+    return v;
 }
 
 float multiply_add(float a, float b, float sum)
@@ -66,6 +80,7 @@ float multiply_add(float a, float b, float sum)
 }
 
 #define TILE_TYPE float
+#define TILE_VEC  vec4
 #include "tile.glsl"
 
 void main()
@@ -84,17 +99,17 @@ void main()
             sums[i][j] = 0.0;
     tile_multiply(m0, n0, in_per_group * kernel_height * kernel_width, sums);
 
-    const uint n = n0 + tile_column();
-    const uint count = min(uint(THREAD_N), pixels - min(n, pixels));
     for (uint i = 0u; i < uint(THREAD_M); i++) {
-        const uint m = m0 + tile_row() + i;
-        uint elements[THREAD_N];
-        if (m >= out_per_group || count == 0u)
-            break;
-        const uint channel = group * out_per_group + m;
+        const uint m = m0 + tile_row(i), channel = group * out_per_group + m;
+        if (m >= out_per_group)
+            continue;
         const float bias = BIAS_TYPE != 0u ? LOAD_FLOAT(bias_words, channel, BIAS_TYPE) : 0.0;
-        for (uint j = 0u; j < count; j++)
-            elements[j] = encode_float(bounded(sums[i][j] + bias, lower, upper), Y_TYPE);
-        STORE_RUN(y_words, (image * groups * out_per_group + channel) * pixels + n, elements, count, Y_TYPE)
+        for (uint run = 0u; run < uint(THREAD_N / 4); run++) {
+            const uint n = n0 + tile_column(4u * run), count = min(4u, pixels - min(n, pixels));
+            uint elements[4];
+            for (uint j = 0u; j < 4u; j++)
+                elements[j] = encode_float(bounded(sums[i][4u * run + j] + bias, lower, upper), Y_TYPE);
+            STORE_RUN(y_words, (image * groups * out_per_group + channel) * pixels + n, elements, count, Y_TYPE)
+        }
     }
 }

@@ -5,12 +5,16 @@
 #extension GL_GOOGLE_include_directive : require
 
 #include "flat_id.glsl"
+#include "quad_io.glsl"
 #include "tensor_io.glsl"
 
 layout(constant_id = 0) const uint A_TYPE = DTYPE_F32;
 layout(constant_id = 1) const uint B_TYPE = DTYPE_F32;
 layout(constant_id = 2) const uint C_TYPE = DTYPE_F32;
 layout(constant_id = 3) const uint D_TYPE = 0; // 0: no D
+// Rows begin at multiples of 4 elements, and a row's contiguous dimension is one: quads need no care.
+layout(constant_id = 4) const bool A_QUADS = false;
+layout(constant_id = 5) const bool B_QUADS = false;
 
 layout(set = 0, binding = 0) uniform Params
 {
@@ -23,14 +27,8 @@ layout(set = 0, binding = 0) uniform Params
     uint d_batch, d_row, d_column;
     float alpha, beta, lower, upper;
 };
-layout(set = 0, binding = 1) readonly buffer A
-{
-    uint a_words[];
-};
-layout(set = 0, binding = 2) readonly buffer B
-{
-    uint b_words[];
-};
+QUAD_INPUT(a, 1)
+QUAD_INPUT(b, 2)
 layout(set = 0, binding = 3) readonly buffer D
 {
     uint d_words[];
@@ -42,20 +40,37 @@ layout(set = 0, binding = 4) buffer C
 
 uint a_base, b_base;
 
-float load_a(uint m, uint k)
+vec4 load_a(uint m, uint k)
 {
-    return m < m_size && k < k_size ? LOAD_FLOAT(a_words, a_base + m * a_row + k, A_TYPE) : 0.0;
+    const uint at = a_base + m * a_row + k;
+    vec4 v = vec4(0.0);
+    if (m >= m_size || k >= k_size)
+        return v;
+    if (A_QUADS)
+        return decode_quad_float(LOAD_QUAD(a, at / 4u, A_TYPE), A_TYPE);
+    for (uint i = 0u; i < 4u; i++)
+        if (k + i < k_size)
+            v[i] = LOAD_FLOAT(a_words, at + i, A_TYPE);
+    return v;
 }
 
-float load_b(uint k, uint n)
+// Four neighbours in k, or in n where B's rows are k.
+vec4 load_b(uint k, uint n)
 {
-    if (k >= k_size || n >= n_size)
-        return 0.0;
 #ifdef B_ROWS_ARE_K
-    return LOAD_FLOAT(b_words, b_base + k * b_row + n, B_TYPE);
+    const uint at = b_base + k * b_row + n, count = n_size - min(n, n_size);
 #else
-    return LOAD_FLOAT(b_words, b_base + n * b_row + k, B_TYPE);
+    const uint at = b_base + n * b_row + k, count = k_size - min(k, k_size);
 #endif
+    vec4 v = vec4(0.0);
+    if (k >= k_size || n >= n_size)
+        return v;
+    if (B_QUADS)
+        return decode_quad_float(LOAD_QUAD(b, at / 4u, B_TYPE), B_TYPE);
+    for (uint i = 0u; i < 4u; i++)
+        if (i < count)
+            v[i] = LOAD_FLOAT(b_words, at + i, B_TYPE);
+    return v;
 }
 
 float multiply_add(float a, float b, float sum)
@@ -64,6 +79,7 @@ float multiply_add(float a, float b, float sum)
 }
 
 #define TILE_TYPE float
+#define TILE_VEC  vec4
 #ifndef B_ROWS_ARE_K
 #define TILE_B_ALONG_K
 #endif
@@ -87,20 +103,20 @@ void main()
     tile_multiply(m0, n0, k_size, sums);
 
     const uint c_base = c_first + outer * c_outer + inner * c_inner;
-    const uint n = n0 + tile_column();
-    const uint count = min(uint(THREAD_N), n_size - min(n, n_size));
     for (uint i = 0u; i < uint(THREAD_M); i++) {
-        const uint m = m0 + tile_row() + i;
-        uint elements[THREAD_N];
-        if (m >= m_size || count == 0u)
-            break;
-        for (uint j = 0u; j < count; j++) {
-            float value = alpha * sums[i][j];
-            if (D_TYPE != 0u)
-                value += beta * LOAD_FLOAT(d_words, batch * d_batch + m * d_row + (n + j) * d_column, D_TYPE);
-            value = value < lower ? lower : value > upper ? upper : value; // lets NaN through
-            elements[j] = encode_float(value, C_TYPE);
+        const uint m = m0 + tile_row(i);
+        for (uint run = 0u; run < uint(THREAD_N / 4); run++) {
+            const uint n = n0 + tile_column(4u * run), count = min(4u, n_size - min(n, n_size));
+            uint elements[4];
+            if (m >= m_size)
+                continue;
+            for (uint j = 0u; j < 4u; j++) {
+                float value = alpha * sums[i][4u * run + j];
+                if (D_TYPE != 0u && j < count)
+                    value += beta * LOAD_FLOAT(d_words, batch * d_batch + m * d_row + (n + j) * d_column, D_TYPE);
+                elements[j] = encode_float(bounded(value, lower, upper), C_TYPE);
+            }
+            STORE_RUN(c_words, c_base + m * c_row + n, elements, count, C_TYPE)
         }
-        STORE_RUN(c_words, c_base + m * c_row + n, elements, count, C_TYPE)
     }
 }

@@ -38,10 +38,4 @@ bool conv_column(uint place, uint tap, bool transposed, out uint at)
     return conv_source(place, tap, in_width, stride_x, padding_x, dilation_x, transposed, at);
 }
 
-// Comparisons let NaN through; clamp() need not.
-float bounded(float value, float low, float high)
-{
-    return value < low ? low : value > high ? high : value;
-}
-
 #endif

@@ -108,6 +108,12 @@ uint encode_float(float value, uint dtype)
     return encode_int(int(value), dtype);
 }
 
+// Comparisons let NaN through; clamp() need not.
+float bounded(float value, float low, float high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
 // ---- loading ---------------------------------------------------------------------------------------------
 
 // Element `index` of a buffer of uint named `words`.

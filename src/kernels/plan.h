@@ -121,6 +121,9 @@ uint32_t qvk__row_group(const qvk__planner *planner, uint64_t steps);
 /* The uniform block of shaders/lib/conv_params.glsl. */
 void qvk__dispatch_conv(qvk__dispatch *dispatch, const qvk__conv *conv);
 
+/* Every output pixel reads the input pixel of its own place. */
+bool qvk__is_pointwise(const qvk__conv *conv);
+
 /* A convolution through conv_cpu.comp, or depthwise_cpu.comp where it is depthwise; where qvk__is_vector8. */
 typedef struct qvk__conv_vector8 {
     qvk__kernel kernel;
@@ -135,6 +138,14 @@ typedef struct qvk__conv_vector8 {
 qvk_status qvk__plan_conv_vector8(qvk__planner *planner, const qvk__conv_vector8 *call, qvk_error *err);
 /* Does depthwise_cpu.comp compute it? */
 bool qvk__is_depthwise_vector8(const qvk__planner *planner, const qvk__conv *conv);
+
+/* ---- tiles ---------------------------------------------------------------------------------------------- */
+
+/* Tile shapes of shaders/lib/tile.glsl as kernels.def has them. */
+typedef enum qvk__tile { QVK__TILE_128X128, QVK__TILE_64X64, QVK__TILE_16X64 } qvk__tile;
+/* The best one for `batches` products of m x n, and how many tiles they take each way. */
+qvk__tile qvk__choose_tile(const qvk__planner *planner, uint64_t batches, uint64_t m, uint64_t n,
+                           uint64_t *tiles_m, uint64_t *tiles_n);
 
 /* ---- matrix products ------------------------------------------------------------------------------------ */
 

@@ -23,15 +23,21 @@ void qvk__dispatch_conv(qvk__dispatch *dispatch, const qvk__conv *conv)
 
 /* ---- vectors of 8 --------------------------------------------------------------------------------------- */
 
-/* A pointwise convolution sees an image as one long row. */
-static qvk__conv flatten(const qvk__conv *conv)
+bool qvk__is_pointwise(const qvk__conv *conv)
 {
-    qvk__conv flat = *conv;
     bool pointwise = !conv->transposed;
 
     for (int i = 0; i < 2; i++)
         pointwise = pointwise && conv->kernel[i] == 1 && conv->stride[i] == 1 && conv->padding[i] == 0;
-    if (pointwise) {
+    return pointwise;
+}
+
+/* A pointwise convolution sees an image as one long row. */
+static qvk__conv flatten(const qvk__conv *conv)
+{
+    qvk__conv flat = *conv;
+
+    if (qvk__is_pointwise(conv)) {
         flat.in[1] = flat.out[1] = conv->in[0] * conv->in[1];
         flat.in[0] = flat.out[0] = 1;
     }
@@ -159,17 +165,23 @@ static void add_operands(const qvk__node *node, const conv_call *c, qvk__dispatc
 
 static qvk_status plan_gemm(qvk__planner *planner, const qvk__node *node, const conv_call *c, qvk_error *err)
 {
-    const bool tall = c->out_per_group > 16;
-    const uint64_t tiles_m = qvk__div_up(c->out_per_group, tall ? 64 : 16),
-                   tiles_n = qvk__div_up(c->pixels, 64);
-    qvk__dispatch d = {.kernel = tall ? QVK__KERNEL_CONV_GEMM_64X64 : QVK__KERNEL_CONV_GEMM_16X64};
+    static const qvk__kernel kernels[] = {
+        [QVK__TILE_128X128] = QVK__KERNEL_CONV_GEMM_128X128,
+        [QVK__TILE_64X64] = QVK__KERNEL_CONV_GEMM_64X64,
+        [QVK__TILE_16X64] = QVK__KERNEL_CONV_GEMM_16X64,
+    };
+    const uint64_t batches = (uint64_t)(c->conv.batch * c->conv.groups);
+    uint64_t tiles_m, tiles_n;
+    qvk__dispatch d = {
+        .kernel =
+            kernels[qvk__choose_tile(planner, batches, c->out_per_group, c->pixels, &tiles_m, &tiles_n)]};
 
     add_operands(node, c, &d);
     qvk__dispatch_uint(&d, tiles_m);
     qvk__dispatch_uint(&d, tiles_n);
     qvk__dispatch_float(&d, c->lower);
     qvk__dispatch_float(&d, c->upper);
-    qvk__dispatch_groups(planner, &d, (uint64_t)(c->conv.batch * c->conv.groups) * tiles_m * tiles_n);
+    qvk__dispatch_groups(planner, &d, batches * tiles_m * tiles_n);
     return planner->dispatch(planner, &d, err);
 }
 
@@ -186,6 +198,39 @@ static qvk_status plan_direct(qvk__planner *planner, const qvk__node *node, cons
     qvk__dispatch_float(&d, c->upper);
     qvk__dispatch_groups(planner, &d, qvk__div_up(qvk__div_up(elements, in_word), 64));
     return planner->dispatch(planner, &d, err);
+}
+
+/* A pointwise convolution is a product as it stands: weight [OC, IC] by image [IC, pixels]. */
+static bool fits_product(const qvk__planner *planner, const conv_call *c)
+{
+    return qvk__is_pointwise(&c->conv) && (c->conv.groups == 1 || c->conv.batch == 1) &&
+           (!qvk__is_vector8(planner) || (c->in_per_group % 8 == 0 && c->pixels % 8 == 0));
+}
+
+static qvk_status plan_product(qvk__planner *planner, const qvk__node *node, const conv_call *c,
+                               qvk_error *err)
+{
+    qvk__product product = qvk__product_of(c->out_per_group, c->pixels, c->in_per_group);
+    const uint64_t groups = (uint64_t)c->conv.groups;
+
+    product.outer = (uint64_t)c->conv.batch;
+    product.inner = groups;
+    product.b_rows_are_k = true;
+    product.a = (qvk__matrix){qvk__ref_value(qvk__call_value(node, 1)), c->weight->dtype, 0,
+                              product.m * product.k, product.k};
+    product.b = (qvk__matrix){qvk__ref_value(qvk__call_value(node, 0)), c->x->dtype,
+                              groups * product.k * product.n, product.k * product.n, product.n};
+    product.c = (qvk__matrix){qvk__ref_value(node->outs[0]), c->y->dtype, groups * product.m * product.n,
+                              product.m * product.n, product.n};
+    if (c->bias) {
+        product.d = qvk__ref_value(qvk__call_value(node, 2));
+        product.d_dtype = c->bias->dtype;
+        product.d_strides[0] = groups > 1 ? product.m : 0; /* then the batch is one */
+        product.d_strides[1] = 1;
+    }
+    product.lower = c->lower;
+    product.upper = c->upper;
+    return qvk__plan_product(planner, &product, err);
 }
 
 static bool fits_vector8(const qvk__planner *planner, const qvk__node *node, const conv_call *c)
@@ -240,6 +285,8 @@ qvk_status qvk__plan_convolution(qvk__planner *planner, const qvk__node *node, q
     c.out_per_group = (uint64_t)(c.conv.out_channels / c.conv.groups);
     if (qvk_tensor_numel(c.y) == 0)
         return QVK_OK;
+    if (c.out_per_group >= GEMM_CHANNELS && fits_product(planner, &c))
+        return plan_product(planner, node, &c, err);
     if (fits_vector8(planner, node, &c) &&
         (c.out_per_group >= GEMM_CHANNELS || qvk__is_depthwise_vector8(planner, &c.conv)))
         return plan_vector8(planner, node, &c, err);

@@ -12,16 +12,40 @@
 
 /* ---- tiles ---------------------------------------------------------------------------------------------- */
 
-/* Tile shapes of matmul.comp in kernels.def, largest first. */
-typedef struct tile_shape {
-    qvk__kernel kernel, rows_are_k;
-    uint32_t m, n;
-} tile_shape;
-
-static const tile_shape tile_shapes[] = {
-    {QVK__KERNEL_MATMUL_NK_64X64, QVK__KERNEL_MATMUL_KN_64X64, 64, 64},
-    {QVK__KERNEL_MATMUL_NK_16X64, QVK__KERNEL_MATMUL_KN_16X64, 16, 64},
+/* Of kernels.def, largest first, with what a work group needs. */
+static const struct {
+    uint32_t m, n, invocations, shared_bytes;
+} tiles[] = {
+    [QVK__TILE_128X128] = {128, 128, 256, 2 * 16 * 33 * 16},
+    [QVK__TILE_64X64] = {64, 64, 128, 2 * 16 * 17 * 16},
+    [QVK__TILE_16X64] = {16, 64, 64, 32 * (5 + 17) * 16},
 };
+
+static const qvk__kernel tile_kernels[][2] = {
+    [QVK__TILE_128X128] = {QVK__KERNEL_MATMUL_NK_128X128, QVK__KERNEL_MATMUL_KN_128X128},
+    [QVK__TILE_64X64] = {QVK__KERNEL_MATMUL_NK_64X64, QVK__KERNEL_MATMUL_KN_64X64},
+    [QVK__TILE_16X64] = {QVK__KERNEL_MATMUL_NK_16X64, QVK__KERNEL_MATMUL_KN_16X64},
+};
+
+/* The largest tile that the device can run, that is not mostly padding, and that leaves work for all its
+ * units. */
+qvk__tile qvk__choose_tile(const qvk__planner *planner, uint64_t batches, uint64_t m, uint64_t n,
+                           uint64_t *tiles_m, uint64_t *tiles_n)
+{
+    const uint64_t units = QVK__MAX(planner->caps->compute_units, 16);
+    qvk__tile tile = QVK__TILE_128X128;
+
+    for (; tile < QVK__TILE_16X64; tile++) {
+        const bool runs = tiles[tile].invocations <= planner->caps->max_invocations &&
+                          tiles[tile].shared_bytes <= planner->caps->shared_bytes;
+        const uint64_t count = batches * qvk__div_up(m, tiles[tile].m) * qvk__div_up(n, tiles[tile].n);
+        if (runs && m > tiles[tile].m / 4 && (count >= units || tile == QVK__TILE_64X64))
+            break;
+    }
+    *tiles_m = qvk__div_up(m, tiles[tile].m);
+    *tiles_n = qvk__div_up(n, tiles[tile].n);
+    return tile;
+}
 
 static uint64_t count_ops(const qvk__product *product)
 {
@@ -37,6 +61,12 @@ static uint64_t count_bytes(const qvk__product *product)
                       product->m * product->n * qvk_dtype_bytes(product->c.dtype));
 }
 
+/* Do all rows begin at multiples of so many elements? */
+static bool in_multiples(const qvk__matrix *matrix, uint64_t skip, uint64_t of)
+{
+    return (matrix->row | matrix->outer | matrix->inner | skip) % of == 0;
+}
+
 static void add_matrix(qvk__dispatch *dispatch, const qvk__matrix *matrix, uint64_t skip)
 {
     qvk__dispatch_uint(dispatch, skip);
@@ -47,10 +77,10 @@ static void add_matrix(qvk__dispatch *dispatch, const qvk__matrix *matrix, uint6
 
 static qvk_status plan_tiles(qvk__planner *planner, const qvk__product *product, qvk_error *err)
 {
-    const tile_shape *shape = &tile_shapes[product->m > tile_shapes[1].m ? 0 : 1];
-    const uint64_t tiles_m = qvk__div_up(product->m, shape->m), tiles_n = qvk__div_up(product->n, shape->n);
     const uint64_t batches = product->outer * product->inner;
-    qvk__dispatch d = {.kernel = product->b_rows_are_k ? shape->rows_are_k : shape->kernel,
+    uint64_t tiles_m, tiles_n;
+    const qvk__tile tile = qvk__choose_tile(planner, batches, product->m, product->n, &tiles_m, &tiles_n);
+    qvk__dispatch d = {.kernel = tile_kernels[tile][product->b_rows_are_k],
                        .bytes = count_bytes(product),
                        .ops = count_ops(product)};
 
@@ -62,6 +92,9 @@ static qvk_status plan_tiles(qvk__planner *planner, const qvk__product *product,
     qvk__dispatch_spec(&d, qvk__device_dtype(product->b.dtype));
     qvk__dispatch_spec(&d, qvk__device_dtype(product->c.dtype));
     qvk__dispatch_spec(&d, qvk__device_dtype(product->d_dtype));
+    qvk__dispatch_spec(&d, in_multiples(&product->a, product->a_skip, 4) && product->k % 4 == 0);
+    qvk__dispatch_spec(&d, in_multiples(&product->b, 0, 4) &&
+                               (product->b_rows_are_k ? product->n : product->k) % 4 == 0);
     qvk__dispatch_uint(&d, product->m);
     qvk__dispatch_uint(&d, product->n);
     qvk__dispatch_uint(&d, product->k);
@@ -117,16 +150,12 @@ static qvk_status plan_matvec(qvk__planner *planner, const qvk__product *product
 
 /* ---- vectors of 8 --------------------------------------------------------------------------------------- */
 
-static bool eights(const qvk__matrix *matrix, uint64_t skip)
-{
-    return matrix->dtype == QVK_DTYPE_F32 && (matrix->row | matrix->outer | matrix->inner | skip) % 8 == 0;
-}
-
 /* What matmul_cpu.comp asks of its operands. */
 static bool fits_vector8(const qvk__planner *planner, const qvk__product *product)
 {
     return qvk__is_vector8(planner) && qvk__kernel_usable(QVK__KERNEL_MATMUL_CPU_NK, planner->caps) &&
-           eights(&product->a, product->a_skip) && eights(&product->b, 0) &&
+           in_multiples(&product->a, product->a_skip, 8) && in_multiples(&product->b, 0, 8) &&
+           product->a.dtype == QVK_DTYPE_F32 && product->b.dtype == QVK_DTYPE_F32 &&
            product->c.dtype == QVK_DTYPE_F32 && (!product->d_dtype || product->d_dtype == QVK_DTYPE_F32) &&
            product->k > 0 &&
            (product->b_rows_are_k ? product->n % 8 == 0 && (product->k % 8 == 0 || product->a_padded)

@@ -118,32 +118,35 @@ static qvk_status add_operands(qvk__planner *planner, const qvk__node *node, con
     return QVK_OK;
 }
 
-/* Kernels of a tile shape, without and with the packed dot product. */
-static qvk__kernel gemm_kernel(const qvk__planner *planner, bool tall)
+static qvk__kernel gemm_kernel(const qvk__planner *planner, qvk__tile tile)
 {
-    const qvk__kernel dot =
-        tall ? QVK__KERNEL_Q8TA_CONV_GEMM_64X64_DOT8 : QVK__KERNEL_Q8TA_CONV_GEMM_16X64_DOT8;
+    /* Without and with the packed dot product. */
+    static const qvk__kernel kernels[][2] = {
+        [QVK__TILE_128X128] = {QVK__KERNEL_Q8TA_CONV_GEMM_128X128, QVK__KERNEL_Q8TA_CONV_GEMM_128X128_DOT8},
+        [QVK__TILE_64X64] = {QVK__KERNEL_Q8TA_CONV_GEMM_64X64, QVK__KERNEL_Q8TA_CONV_GEMM_64X64_DOT8},
+        [QVK__TILE_16X64] = {QVK__KERNEL_Q8TA_CONV_GEMM_16X64, QVK__KERNEL_Q8TA_CONV_GEMM_16X64_DOT8},
+    };
 
-    if (qvk__kernel_usable(dot, planner->caps))
-        return dot;
-    return tall ? QVK__KERNEL_Q8TA_CONV_GEMM_64X64 : QVK__KERNEL_Q8TA_CONV_GEMM_16X64;
+    return kernels[tile][qvk__kernel_usable(kernels[tile][1], planner->caps)];
 }
 
 static qvk_status plan_gemm(qvk__planner *planner, const qvk__node *node, const conv_call *c, qvk_error *err)
 {
-    const bool tall = c->out_per_group > 16;
-    const uint64_t tiles_m = qvk__div_up(c->out_per_group, tall ? 64 : 16),
-                   tiles_n = qvk__div_up(c->pixels, 64);
     const qvk__pack weight = qvk__pack_q8ta_blocks(&c->weight);
-    qvk__dispatch d = {.kernel = gemm_kernel(planner, tall)};
+    const uint64_t batches = (uint64_t)(c->conv.batch * c->conv.groups);
+    uint64_t tiles_m, tiles_n;
+    const qvk__tile tile =
+        qvk__choose_tile(planner, batches, c->out_per_group, c->pixels, &tiles_m, &tiles_n);
+    qvk__dispatch d = {.kernel = gemm_kernel(planner, tile)};
 
     QVK__TRY(add_operands(planner, node, c, &weight, &d, err));
+    qvk__dispatch_spec(&d, qvk__is_pointwise(&c->conv) && c->pixels % 4 == 0);
     qvk__dispatch_uint(&d, tiles_m);
     qvk__dispatch_uint(&d, tiles_n);
     qvk__dispatch_uint(&d, qvk__div_up((uint64_t)c->weight.in_per_group, 4));
     qvk__dispatch_uint(&d, (uint64_t)(c->in.zero_point & 255) * 0x01010101u);
     add_output_quantization(&d, &c->out);
-    qvk__dispatch_groups(planner, &d, (uint64_t)(c->conv.batch * c->conv.groups) * tiles_m * tiles_n);
+    qvk__dispatch_groups(planner, &d, batches * tiles_m * tiles_n);
     return planner->dispatch(planner, &d, err);
 }
 

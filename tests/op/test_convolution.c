@@ -20,6 +20,8 @@ static const conv_case cases[] = {
     {"strided", 2, 4, 12, 1, {13, 12}, {3, 2}, .stride = {2, 3}, .padding = {1, 0}},
     {"dilated", 1, 3, 8, 1, {15, 14}, {3, 3}, .padding = {2, 3}, .dilation = {2, 3}},
     {"pointwise", 3, 17, 65, 1, {5, 7}, {1, 1}, .bias = true},
+    {"pointwise, groups", 1, 16, 24, 2, {4, 6}, {1, 1}, .bias = true},
+    {"large tiles", 1, 3, 130, 1, {33, 32}, {2, 2}, .bias = true},
     {"pointwise, one pixel", 1, 40, 30, 1, {1, 1}, {1, 1}, .bias = true},
     {"groups", 2, 12, 20, 2, {6, 5}, {3, 3}, .padding = {1, 1}, .bias = true},
     {"narrow groups", 1, 12, 6, 3, {6, 5}, {3, 3}, .padding = {1, 1}},

@@ -24,6 +24,8 @@ static const linear_case linear_cases[] = {
     {"whole tiles", 128, 128, 64, true, QVK_DTYPE_F32},
     {"ragged tiles", 71, 130, 51, true, QVK_DTYPE_F32},
     {"ragged tiles, fp16", 70, 67, 49, true, QVK_DTYPE_F16},
+    {"large tiles, ragged", 515, 516, 37, true, QVK_DTYPE_F32},
+    {"large tiles, quads", 512, 640, 36, false, QVK_DTYPE_F16},
     {"more rows than columns", 200, 3, 9, false, QVK_DTYPE_F32},
 };
 
@@ -60,7 +62,7 @@ static void mm_and_bmm(void **state)
 {
     static const int64_t shapes[][4] = {
         {1, 1, 1, 1}, {1, 5, 7, 3},    {1, 64, 64, 64}, {1, 100, 33, 17},
-        {3, 4, 6, 5}, {2, 70, 65, 31}, {4, 1, 9, 30},
+        {3, 4, 6, 5}, {2, 70, 65, 31}, {4, 1, 9, 30},   {1, 516, 514, 20},
     };
     test_rng rng = test_rng_seed(3);
 

@@ -33,6 +33,8 @@ static const conv_case conv_cases[] = {
     {"pointwise", POINTWISE, 1, 32, 64, 1, {8, 8}, {1, 1}, .bias = true, .relu = true},
     {"pointwise, ragged", POINTWISE, 2, 37, 66, 1, {7, 7}, {1, 1}, .bias = true},
     {"pointwise, one pixel", POINTWISE, 1, 48, 21, 1, {1, 1}, {1, 1}, .bias = true},
+    {"pointwise, large tiles", POINTWISE, 1, 9, 131, 1, {32, 34}, {1, 1}, .bias = true},
+    {"3x3, large tiles", GENERAL, 1, 5, 140, 1, {33, 31}, {3, 3}, .padding = {1, 1}, .relu = true},
     {"depthwise", DEPTHWISE, 1, 16, 16, 16, {8, 9}, {3, 3}, {2, 2}, {1, 1}, .bias = true, .relu = true},
     {"depthwise, odd", DEPTHWISE, 2, 6, 6, 6, {7, 7}, {3, 5}, .padding = {1, 2}, .unpadded = true},
     {"depthwise, dilated", DEPTHWISE, 1, 9, 9, 9, {9, 8}, {3, 3}, {1, 2}, {2, 2}, {2, 2}, .bias = true},
