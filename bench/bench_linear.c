@@ -4,7 +4,7 @@
  *
  *   bench_linear [--device D] [--scheme 4w,8w,8da4w,8da8w] [--act f16|f32] [--shape NxK,...] [--m 1,128,...]
  * [--group G]
- *                [--layers L] [--runs R] [--cold MB] [--sweep mv|coopmat|none] [--family 1..5]
+ *                [--layers L] [--runs R] [--cold MB] [--sweep mv|coopmat|none] [--family 1..5] [--json FILE]
  */
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #define SAMPLE_COLUMNS 16
 
 typedef struct options {
-    const char *device, *schemes, *shapes, *rows, *sweep;
+    const char *device, *schemes, *shapes, *rows, *sweep, *json;
     qvk_dtype act;
     int64_t group;
     uint32_t layers, runs, cold_mb;
@@ -70,8 +70,6 @@ static void set_tensor(qvk_tensor *t, qvk_dtype dtype, int rank, int64_t a, int6
 
 static void fill(layer *l)
 {
-    const int64_t group = l->group ? l->group : l->K;
-
     for (int64_t i = 0; i < l->M * l->K; i++)
         qvk__reference_set(&l->values[X], i, (double)random_float());
     uint64_t *words = l->values[WEIGHTS].data;
@@ -81,7 +79,6 @@ static void fill(layer *l)
         qvk__reference_set(
             &l->values[WEIGHT_SCALES], i,
             (double)((1.5f + random_float()) / (l->scheme->bits == 4 ? 4.0f : 64.0f) / sqrtf((float)l->K)));
-    (void)group;
 }
 
 static void add_choose(layer *l)
@@ -233,12 +230,23 @@ static qvk_status sample_error(const layer *l, const void *y, double *out, qvk_e
         layer_free(&small);
         QVK__TRY(status);
     }
-    fprintf(stderr, "largest %g worst %g\n", largest, worst);
     *out = largest > 0 ? worst / largest : worst;
     return QVK_OK;
 }
 
 /* ---- measuring ------------------------------------------------------------------------------------------ */
+
+static void print_line(const options *o, const char *line)
+{
+    FILE *file = o->json ? fopen(o->json, "a") : NULL;
+
+    puts(line);
+    fflush(stdout);
+    if (file) {
+        fprintf(file, "%s\n", line);
+        fclose(file);
+    }
+}
 
 static qvk_status measure(qvk__gpu *gpu, const options *o, layer *l, const qvk__linear_tuning *tuning,
                           qvk_error *err)
@@ -252,6 +260,7 @@ static qvk_status measure(qvk__gpu *gpu, const options *o, layer *l, const qvk__
                                  .n_layers = layers,
                                  .n_runs = o->runs,
                                  .cold_bytes = (uint64_t)o->cold_mb << 20};
+    char line[1024];
     chain_result r;
     double error;
     void *y = qvk__alloc_zeroed(qvk_tensor_bytes(&l->values[Y]) + 16, 1);
@@ -262,15 +271,16 @@ static qvk_status measure(qvk__gpu *gpu, const options *o, layer *l, const qvk__
     free(y);
     QVK__TRY(status);
     const uint64_t weight_bytes = (uint64_t)(l->N * l->K * l->scheme->bits / 8);
-    printf(
+    snprintf(
+        line, sizeof line,
         "{\"scheme\": \"%s\", \"act\": \"%s\", \"m\": %lld, \"n\": %lld, \"k\": %lld, \"group\": %lld, "
         "\"us\": %.2f, \"min_us\": %.2f, \"gbps\": %.0f, \"tops\": %.2f, \"floor\": %.2f, \"error\": %.1e, "
-        "\"copies\": %u, \"kernels\": \"%s\", \"specs\": \"%s\"}\n",
+        "\"copies\": %u, \"kernels\": \"%s\", \"specs\": \"%s\"}",
         l->scheme->name, qvk_dtype_name(l->act), (long long)l->M, (long long)l->N, (long long)l->K,
         (long long)l->group, r.median_us, r.min_us, (double)weight_bytes / r.median_us / 1e3,
         2.0 * work / r.median_us / 1e6, r.median_us / (2.9 + (double)weight_bytes / 3.15e6), error,
         r.n_copies, r.kernels, r.specs);
-    fflush(stdout);
+    print_line(o, line);
     return QVK_OK;
 }
 
@@ -388,6 +398,8 @@ static bool read_options(int argc, char **argv, options *o)
             o->cold_mb = (uint32_t)atoi(value);
         else if (strcmp(name, "--sweep") == 0)
             o->sweep = value;
+        else if (strcmp(name, "--json") == 0)
+            o->json = value;
         else if (strcmp(name, "--family") == 0)
             o->family = atoi(value);
         else
@@ -410,7 +422,11 @@ int main(int argc, char **argv)
     qvk_status status = qvk__gpu_create(&params, &gpu, &err);
     if (status == QVK_OK) {
         const qvk__gpu_caps *caps = qvk__gpu_caps_of(gpu);
-        printf("{\"device\": \"%s\", \"driver\": \"%s\"}\n", caps->name, caps->driver);
+        char line[1024];
+        snprintf(line, sizeof line, "{\"device\": \"%s\", \"driver\": \"%s\"}", caps->name, caps->driver);
+        if (o.json)
+            remove(o.json);
+        print_line(&o, line);
         status = run_all(gpu, &o, &err);
     }
     qvk__gpu_destroy(&gpu);

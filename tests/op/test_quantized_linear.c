@@ -28,7 +28,7 @@ static const linear_case cases[] = {
     {33, 20, 63, 1, QVK_DTYPE_F32, true},   {17, 129, 320, 0, QVK_DTYPE_F32, true},
     {40, 6, 10, 5, QVK_DTYPE_F32, true}, /* M > K */
     {3, 5, 64, 32, QVK_DTYPE_F16, true},    {20, 96, 128, 32, QVK_DTYPE_F16, false},
-    {31, 33, 40, 0, QVK_DTYPE_F16, true},
+    {31, 33, 40, 0, QVK_DTYPE_F16, true},   {1, 66, 130, 26, QVK_DTYPE_F16, true},
 };
 
 static int64_t group_of(const linear_case *c)
