@@ -1,6 +1,7 @@
 // Elementwise functions of one to three operands: src/core/elementwise.def, one of them picked by FUNCTION. An
 // invocation makes four consecutive elements. Variants: INPUTS operands; INTEGERS computes in int32 instead of float32.
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 
 #include "flat_id.glsl"
@@ -85,23 +86,20 @@ float convert(float value, uint dtype)
     QUAD NAME(uint q)                                                                                  \
     {                                                                                                  \
         const uint mode = modes.component;                                                             \
-        uint at = 0u;                                                                                  \
+        uvec4 at = uvec4(0u);                                                                          \
         QUAD value;                                                                                    \
         if (mode == MODE_NUMBER)                                                                       \
             return QUAD(FROM_BITS(numbers.component));                                                 \
         if (mode >= MODE_STRIDED)                                                                      \
-            WALK_POSITION(4u * q, rank, sizes, strides, at)                                            \
+            WALK_FOUR(4u * q, n, rank, sizes, strides, at)                                             \
         if (mode == MODE_FULL || mode == MODE_ROWS) {                                                  \
-            const uint quad = mode == MODE_FULL ? q : at / 4u;                                         \
+            const uint quad = mode == MODE_FULL ? q : at.x / 4u;                                       \
             value = DECODE_QUAD(LOAD_QUAD(name, quad, dtype), dtype);                                  \
+        } else if (mode == MODE_STRIDED) {                                                             \
+            value = QUAD(LOAD_ELEMENT(name##_words, at.x, dtype), LOAD_ELEMENT(name##_words, at.y, dtype),     \
+                         LOAD_ELEMENT(name##_words, at.z, dtype), LOAD_ELEMENT(name##_words, at.w, dtype));    \
         } else {                                                                                       \
-            value = QUAD(LOAD_ELEMENT(name##_words, at, dtype));                                       \
-            if (mode == MODE_STRIDED)                                                                  \
-                for (uint i = 1u; i < 4u; i++) {                                                       \
-                    at = 0u;                                                                           \
-                    WALK_POSITION(min(4u * q + i, n - 1u), rank, sizes, strides, at)                   \
-                    value[i] = LOAD_ELEMENT(name##_words, at, dtype);                                  \
-                }                                                                                      \
+            value = QUAD(LOAD_ELEMENT(name##_words, at.x, dtype));                                     \
         }                                                                                              \
         return QUAD(convert(value.x, dtype), convert(value.y, dtype), convert(value.z, dtype),         \
                     convert(value.w, dtype));                                                          \
@@ -129,7 +127,7 @@ void main()
     const QUAD yes = load_b(q), no = load_c(q);
 #endif
     QUAD y;
-    for (uint i = 0u; i < 4u; i++) {
+    [[unroll]] for (uint i = 0u; i < 4u; i++) {
 #if INPUTS == 1
         y[i] = unary(FUNCTION, x[i], p);
 #elif INPUTS == 2

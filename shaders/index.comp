@@ -2,6 +2,7 @@
 // its own strides (0 where it does not vary); its value, negative ones counted from the end, times `places` leads to the
 // element of x. Values out of range, an error on the host, are taken as the nearest in range. INDICES: 1 to 4.
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 
 #include "flat_id.glsl"
@@ -67,16 +68,16 @@ uint place_of(uint element)
 {
     uint at = 0u, entries[INDICES];
 
-    for (uint i = 0u; i < uint(INDICES); i++)
+    [[unroll]] for (uint i = 0u; i < uint(INDICES); i++)
         entries[i] = 0u;
     for (int d = int(rank) - 1; d >= 0; d--) {
         const uint size = WALK_AT(sizes, d), up = element / size, c = element - up * size;
         at += c * WALK_AT(x_strides, d);
-        for (int i = 0; i < INDICES; i++)
+        [[unroll]] for (int i = 0; i < INDICES; i++)
             entries[i] += c * index_strides[2 * i + (d >> 2)][d & 3];
         element = up;
     }
-    for (uint i = 0u; i < uint(INDICES); i++) {
+    [[unroll]] for (uint i = 0u; i < uint(INDICES); i++) {
         const int value = load_index(i, entries[i]), extent = extents[i];
         at += uint(clamp(value < 0 ? value + extent : value, 0, extent - 1) * places[i]);
     }
@@ -96,8 +97,7 @@ void main()
         return;
     }
     uvec4 bits = uvec4(0u);
-    const uint count = min(4u, n - 4u * q);
-    for (uint i = 0u; i < count; i++)
-        bits[i] = LOAD_BITS(x_words, place_of(4u * q + i), TYPE);
+    [[unroll]] for (uint i = 0u; i < 4u; i++)
+        bits[i] = LOAD_BITS(x_words, place_of(min(4u * q + i, n - 1u)), TYPE);
     STORE_QUAD(y, q, join_quad(bits, TYPE), TYPE)
 }

@@ -1,6 +1,7 @@
 // A source laid over a number, over a base tensor, or continued beyond its edges: padding, slice_scatter, roll
 // (qvk__overlay in src/core/semantics.h). An invocation makes four consecutive elements.
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 
 #include "flat_id.glsl"
@@ -76,9 +77,8 @@ void main()
         return;
 
     uvec4 bits = EDGE == EDGE_BASE ? split_quad(LOAD_QUAD(base, q, TYPE), TYPE) : uvec4(value_bits);
-    const uint count = min(4u, n - 4u * q);
-    for (uint i = 0u; i < count; i++) {
-        const int at = source_element(4u * q + i);
+    [[unroll]] for (uint i = 0u; i < 4u; i++) {
+        const int at = source_element(min(4u * q + i, n - 1u));
         if (at >= 0)
             bits[i] = LOAD_BITS(x_words, uint(at), TYPE);
     }

@@ -1,5 +1,6 @@
-// Sums and what is made of them: src/core/reduce.def but for the greatest and least (select.comp). Each result is summed by
-// lanes invocations, then in pairs. INTEGERS: int32 arithmetic.
+// Many elements made into one: src/core/reduce.def but for the indices of the greatest and least (select.comp). Each result
+// is made by `lanes` invocations, then in pairs; long ones in two passes, over segments first. INTEGERS: int32 arithmetic;
+// NORM: the function is NORM, which takes long to compile and is left out otherwise.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
@@ -10,51 +11,37 @@
 #include "core/reduce.def"
 #undef REDUCE
 
+layout(constant_id = 4) const bool PARTIAL_IN = false;  // elements are results of an earlier pass
+layout(constant_id = 5) const bool PARTIAL_OUT = false; // results are elements of a later pass
+
+QUAD_INPUT(x, 1)
 layout(set = 0, binding = 2) buffer Y
 {
     uint y_words[];
 };
 
 #ifdef INTEGERS
-#define NUMBER int
+#define NUMBER      int
+#define QUAD        ivec4
+#define LOAD        LOAD_INT
+#define DECODE_QUAD decode_quad_int
+#define IS_NAN(x)   false
+const int LEAST = int(0x80000000u), GREATEST = 0x7fffffff;
 #else
-#define NUMBER float
+#define NUMBER      float
+#define QUAD        vec4
+#define LOAD        LOAD_FLOAT
+#define DECODE_QUAD decode_quad_float
+#define IS_NAN(x)   is_nan(x)
+#define LEAST       (-REAL_INFINITY)
+#define GREATEST    REAL_INFINITY
 #endif
 
 shared NUMBER partial[GROUP];
 
-#ifdef INTEGERS
-int load(uint at)
-{
-    return LOAD_INT(x_words, at, X_TYPE);
-}
+// ---- one element -----------------------------------------------------------------------------------------
 
-uint finish(int value)
-{
-    return encode_int(value, Y_TYPE);
-}
-#else
-float load(uint at)
-{
-    const float value = LOAD_FLOAT(x_words, at, X_TYPE);
-    return X_TYPE == COMMON_TYPE || COMMON_TYPE == DTYPE_F32
-               ? value
-               : decode_float(encode_float(value, COMMON_TYPE), 0u, COMMON_TYPE);
-}
-
-uint finish(float value)
-{
-    if (FUNCTION == REDUCE_MEAN)
-        value = divide(value, float(count));
-    else if (FUNCTION == REDUCE_VAR || FUNCTION == REDUCE_STD)
-        value = divide(value, max(float(count) - correction, 0.0));
-    if (FUNCTION == REDUCE_STD || (FUNCTION == REDUCE_NORM && order == 2.0))
-        value = sqrt(value);
-    else if (FUNCTION == REDUCE_NORM && order != 0.0 && order != 1.0 && !is_inf(order))
-        value = real_pow(value, 1.0 / order);
-    return encode_float(value, Y_TYPE);
-}
-
+#ifdef NORM
 float power(float x)
 {
     if (order == 2.0)
@@ -65,52 +52,102 @@ float power(float x)
 }
 #endif
 
-NUMBER identity()
-{
-#ifndef INTEGERS
-    if (FUNCTION == REDUCE_NORM && order == -REAL_INFINITY)
-        return REAL_INFINITY;
-#endif
-    return NUMBER(FUNCTION == REDUCE_PROD || FUNCTION == REDUCE_ALL);
-}
-
-NUMBER combine(NUMBER a, NUMBER b)
-{
-    if (FUNCTION == REDUCE_PROD)
-        return a * b;
-    if (FUNCTION == REDUCE_ANY)
-        return NUMBER(a != NUMBER(0) || b != NUMBER(0));
-    if (FUNCTION == REDUCE_ALL)
-        return NUMBER(a != NUMBER(0) && b != NUMBER(0));
-#ifndef INTEGERS
-    if (FUNCTION == REDUCE_NORM && is_inf(order)) {
-        if (is_nan(a) || is_nan(b))
-            return REAL_NAN;
-        return order > 0.0 ? max(a, b) : min(a, b);
-    }
-#endif
-    return a + b;
-}
-
 // What an element adds; `squares`: the square of its distance from `mean`.
 NUMBER term(NUMBER x, bool squares, NUMBER mean)
 {
 #ifndef INTEGERS
-    if (FUNCTION == REDUCE_NORM)
-        return power(abs(x));
+    if (X_TYPE != COMMON_TYPE && COMMON_TYPE != DTYPE_F32)
+        x = decode_float(encode_float(x, COMMON_TYPE), 0u, COMMON_TYPE);
+#ifdef NORM
+    return PARTIAL_IN ? x : power(abs(x));
+#endif
     if (FUNCTION == REDUCE_VAR || FUNCTION == REDUCE_STD)
         return squares ? (x - mean) * (x - mean) : x;
 #endif
     return x;
 }
 
-// Elements lane, lane + lanes, ... of a result, then the lanes in pairs. Every invocation of a group must come here.
-NUMBER reduce_all(uint slot, uint lane, uint start, bool taken, bool squares, NUMBER mean)
+NUMBER identity()
+{
+    if (FUNCTION == REDUCE_MAX)
+        return LEAST;
+    if (FUNCTION == REDUCE_MIN)
+        return GREATEST;
+#ifdef NORM
+    return order == -REAL_INFINITY ? REAL_INFINITY : 0.0;
+#endif
+    return NUMBER(FUNCTION == REDUCE_PROD || FUNCTION == REDUCE_ALL);
+}
+
+NUMBER greater(NUMBER a, NUMBER b)
+{
+    return IS_NAN(a) ? a : IS_NAN(b) ? b : max(a, b);
+}
+
+NUMBER less(NUMBER a, NUMBER b)
+{
+    return IS_NAN(a) ? a : IS_NAN(b) ? b : min(a, b);
+}
+
+NUMBER combine(NUMBER a, NUMBER b)
+{
+    if (FUNCTION == REDUCE_MAX)
+        return greater(a, b);
+    if (FUNCTION == REDUCE_MIN)
+        return less(a, b);
+    if (FUNCTION == REDUCE_PROD)
+        return a * b;
+    if (FUNCTION == REDUCE_ANY)
+        return NUMBER(a != NUMBER(0) || b != NUMBER(0));
+    if (FUNCTION == REDUCE_ALL)
+        return NUMBER(a != NUMBER(0) && b != NUMBER(0));
+#ifdef NORM
+    if (is_inf(order))
+        return order > 0.0 ? greater(a, b) : less(a, b);
+#endif
+    return a + b;
+}
+
+uint finish(NUMBER value)
+{
+#ifdef INTEGERS
+    return PARTIAL_OUT ? uint(value) : encode_int(value, Y_TYPE);
+#else
+    if (PARTIAL_OUT)
+        return floatBitsToUint(value);
+    if (FUNCTION == REDUCE_MEAN)
+        value = divide(value, float(total));
+    else if (FUNCTION == REDUCE_VAR || FUNCTION == REDUCE_STD)
+        value = divide(value, max(float(total) - correction, 0.0));
+    if (FUNCTION == REDUCE_STD)
+        value = sqrt(value);
+#ifdef NORM
+    if (order == 2.0)
+        value = sqrt(value);
+    else if (order != 0.0 && order != 1.0 && !is_inf(order))
+        value = real_pow(value, 1.0 / order);
+#endif
+    return encode_float(value, Y_TYPE);
+#endif
+}
+
+// ---- all of them -----------------------------------------------------------------------------------------
+
+// Every invocation of a group must come here.
+NUMBER reduce_all(uint slot, uint lane, uint start, uint n, bool squares, NUMBER mean)
 {
     NUMBER sum = identity();
 
-    for (uint i = lane; taken && i < count; i += lanes)
-        sum = combine(sum, term(load(place_of(start, i)), squares, mean));
+    if (quads) {
+        for (uint i = lane; i < n / 4u; i += lanes) {
+            const QUAD x = DECODE_QUAD(LOAD_QUAD(x, start / 4u + i, X_TYPE), X_TYPE);
+            const NUMBER low = combine(term(x.x, squares, mean), term(x.y, squares, mean));
+            sum = combine(sum, combine(low, combine(term(x.z, squares, mean), term(x.w, squares, mean))));
+        }
+    } else {
+        for (uint i = lane; i < n; i += lanes)
+            sum = combine(sum, term(LOAD(x_words, place_of(start, i), X_TYPE), squares, mean));
+    }
     barrier(); // the last total was read
     partial[slot * lanes + lane] = sum;
     barrier();
@@ -128,12 +165,14 @@ void main()
     const uint lane = REDUCE_LANE(), slot = REDUCE_SLOT(), result = flat_group() * (GROUP / lanes) + slot;
     const bool taken = result < results;
     const uint start = taken ? start_of(result) : 0u;
-    NUMBER value = reduce_all(slot, lane, start, taken, false, NUMBER(0));
+    const uint segment = columns ? result / (results / segments) : result % segments;
+    const uint n = taken ? min(count, total - segment * count) : 0u;
+    NUMBER value = reduce_all(slot, lane, start, n, false, NUMBER(0));
 
 #ifndef INTEGERS
     if (FUNCTION == REDUCE_VAR || FUNCTION == REDUCE_STD)
-        value = reduce_all(slot, lane, start, taken, true, divide(value, float(count)));
+        value = reduce_all(slot, lane, start, n, true, divide(value, float(total)));
 #endif
     if (taken && lane == 0u)
-        STORE_ELEMENT(y_words, result, finish(value), Y_TYPE)
+        STORE_ELEMENT(y_words, result, finish(value), PARTIAL_OUT ? DTYPE_F32 : Y_TYPE)
 }

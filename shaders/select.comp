@@ -1,4 +1,4 @@
-// The greatest or least of many elements, its index, or both: amax, argmax, max.dim and their kin. The first of equals wins;
+// The index of the greatest or least of many elements, with or without the element: argmax, max.dim and their kin. The first of equals wins;
 // NaN wins over all. INTEGERS: int32 comparisons.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -6,14 +6,18 @@
 #include "real_math.glsl"
 #include "reduce_walk.glsl"
 
-// FUNCTION: REDUCE_MAX, REDUCE_MIN, REDUCE_ARGMAX or REDUCE_ARGMIN
+// FUNCTION: REDUCE_ARGMAX or REDUCE_ARGMIN
 #define REDUCE(name, number) const uint REDUCE_##name = number;
 #include "core/reduce.def"
 #undef REDUCE
 
 layout(constant_id = 4) const bool WITH_VALUES = true;
-layout(constant_id = 5) const bool WITH_INDICES = false;
+layout(constant_id = 5) const bool WITH_INDICES = true;
 
+layout(set = 0, binding = 1) readonly buffer X
+{
+    uint x_words[];
+};
 layout(set = 0, binding = 2) buffer Values
 {
     uint value_words[];
@@ -36,7 +40,7 @@ layout(set = 0, binding = 3) buffer Indices
 shared NUMBER best_value[GROUP];
 shared uint best_index[GROUP];
 
-const bool GREATEST = FUNCTION == REDUCE_MAX || FUNCTION == REDUCE_ARGMAX;
+const bool GREATEST = FUNCTION == REDUCE_ARGMAX;
 
 bool wins(NUMBER value, uint index, NUMBER over, uint over_index)
 {

@@ -1,6 +1,7 @@
 // y[i] = start + i * step. Numbers come as sums of two floats and products keep what rounding loses, so that the result
 // is the float nearest to the one PyTorch computes in double. An invocation makes four consecutive elements.
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 
 #include "flat_id.glsl"
@@ -41,7 +42,7 @@ void main()
 
     if (4u * q >= n)
         return;
-    for (uint i = 0u; i < 4u; i++) {
+    [[unroll]] for (uint i = 0u; i < 4u; i++) {
         const uint index = 4u * q + i;
         bits[i] = INTEGERS ? encode_int(int_start + int(index) * int_step, TYPE) : encode_float(term(index), TYPE);
     }

@@ -1,5 +1,6 @@
 // Moves elements as they are from one strided place to another, four of an invocation.
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 
 #include "flat_id.glsl"
@@ -26,21 +27,21 @@ layout(set = 0, binding = 0) uniform Params
 QUAD_INPUT(x, 1)
 QUAD_OUTPUT(y, 2)
 
-uint x_place(uint index)
+uvec4 x_places(uint first)
 {
-    uint at = x_start;
+    uvec4 at = uvec4(x_start);
     if (x_mode == MODE_FLAT)
-        return at + index;
-    WALK_POSITION(index, rank, sizes, x_strides, at)
+        return at + first;
+    WALK_FOUR(first, n, rank, sizes, x_strides, at)
     return at;
 }
 
-uint y_place(uint index)
+uvec4 y_places(uint first)
 {
-    uint at = y_start;
+    uvec4 at = uvec4(y_start);
     if (y_mode == MODE_FLAT)
-        return at + index;
-    WALK_POSITION(index, rank, sizes, y_strides, at)
+        return at + first;
+    WALK_FOUR(first, n, rank, sizes, y_strides, at)
     return at;
 }
 
@@ -51,22 +52,22 @@ void main()
 
     if (first >= n)
         return;
-    const uint count = min(4u, n - first);
-    if (x_mode != MODE_STRIDED) {
-        words = LOAD_QUAD(x, x_place(first) / 4u, TYPE);
-    } else {
-        uvec4 bits = uvec4(0u);
-        for (uint i = 0u; i < count; i++)
-            bits[i] = LOAD_BITS(x_words, x_place(first + i), TYPE);
-        words = join_quad(bits, TYPE);
-    }
+    const uvec4 from = x_places(first), to = y_places(first);
+    if (x_mode != MODE_STRIDED)
+        words = LOAD_QUAD(x, from.x / 4u, TYPE);
+    else
+        words = join_quad(uvec4(LOAD_BITS(x_words, from.x, TYPE), LOAD_BITS(x_words, from.y, TYPE),
+                                LOAD_BITS(x_words, from.z, TYPE), LOAD_BITS(x_words, from.w, TYPE)),
+                          TYPE);
     if (y_mode != MODE_STRIDED) {
-        STORE_QUAD(y, y_place(first) / 4u, words, TYPE)
+        STORE_QUAD(y, to.x / 4u, words, TYPE)
         return;
     }
     const uvec4 bits = split_quad(words, TYPE);
-    for (uint i = 0u; i < count; i++) {
-        const uint at = y_place(first + i), shift = (at & lane_mask(TYPE)) * (32u >> lane_bits(TYPE));
-        STORE_MASKED(y_words, at >> lane_bits(TYPE), bits[i] << shift, element_mask(TYPE) << shift)
+    const uint count = min(4u, n - first);
+    [[unroll]] for (uint i = 0u; i < 4u; i++) {
+        const uint shift = (to[i] & lane_mask(TYPE)) * (32u >> lane_bits(TYPE));
+        if (i < count)
+            STORE_MASKED(y_words, to[i] >> lane_bits(TYPE), bits[i] << shift, element_mask(TYPE) << shift)
     }
 }

@@ -1,5 +1,6 @@
 // The lower or upper triangle of matrices; the rest becomes 0. An invocation makes four consecutive elements.
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 
 #include "flat_id.glsl"
@@ -25,7 +26,7 @@ void main()
         return;
 
     uvec4 bits = split_quad(LOAD_QUAD(x, q, TYPE), TYPE);
-    for (uint i = 0u; i < 4u; i++) {
+    [[unroll]] for (uint i = 0u; i < 4u; i++) {
         const uint line = (4u * q + i) / columns;
         const int over = int(4u * q + i - line * columns) - int(line - line / rows * rows);
         if (UPPER ? over < diagonal : over > diagonal)

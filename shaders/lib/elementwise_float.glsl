@@ -71,10 +71,10 @@ float binary(uint fn, float x, float y, float p[3])
 
 #else
 
+// Compilers make min and max of comparisons, which lose NaN.
 float clamp_float(float x, float low, float high)
 {
-    x = x < low ? low : x;
-    return x > high ? high : x;
+    return is_nan(x) ? x : min(max(x, low), high);
 }
 
 float unary(uint fn, float x, float p[3])
@@ -84,7 +84,7 @@ float unary(uint fn, float x, float p[3])
     case FN_NEG: return uintBitsToFloat(floatBitsToUint(x) ^ 0x80000000u);
     case FN_SIGN: return float(int(x > 0.0) - int(x < 0.0));
     case FN_SQUARE: return x * x;
-    case FN_RELU: return x <= 0.0 ? 0.0 : x;
+    case FN_RELU: return clamp_float(x, 0.0, REAL_INFINITY);
     case FN_ROUND: return round_even(x);
     case FN_FLOOR: return floor(x);
     case FN_CEIL: return ceil(x);

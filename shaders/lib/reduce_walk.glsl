@@ -1,11 +1,11 @@
 // Where the elements of reductions lie, and how a work group of 128 shares them: each result has `lanes` invocations. With
 // `columns` neighbouring invocations have neighbouring results (which lie side by side in memory), else neighbouring elements
-// of one result. Uniform block and buffer x of reduce.comp and select.comp.
+// of one result. Uniform block of reduce.comp and select.comp.
 #ifndef REDUCE_WALK_GLSL
 #define REDUCE_WALK_GLSL
 
 #include "flat_id.glsl"
-#include "tensor_io.glsl"
+#include "quad_io.glsl"
 #include "walk.glsl"
 
 #define GROUP 128u
@@ -24,13 +24,10 @@ layout(set = 0, binding = 0) uniform Params
     float correction, order;
     uint lanes;
     bool columns;
+    uint segments, total; // a result of the last pass is made of `total` elements in `segments` results of this one
+    bool quads;           // elements of a result are neighbours, in fours that begin at multiples of four
     uvec4 kept_sizes[2], kept_strides[2];
     uvec4 reduced_sizes[2], reduced_strides[2];
-};
-
-layout(set = 0, binding = 1) readonly buffer X
-{
-    uint x_words[];
 };
 
 uint start_of(uint result)

@@ -16,4 +16,24 @@
         }                                                                                       \
     }
 
+// The same for elements first .. first + 3 of n (the last one stands in for those beyond it), into a uvec4. Mostly they are
+// neighbours along the last dimension, and one walk does for all.
+#define WALK_FOUR(first, n, rank, sizes, strides, positions)                                    \
+    {                                                                                           \
+        const uint four_size = WALK_AT(sizes, int(rank) - 1);                                   \
+        uint four_start = positions.x;                                                          \
+        WALK_POSITION(first, rank, sizes, strides, four_start)                                  \
+        if ((first) % four_size + 3u < four_size) {                                             \
+            positions = four_start + uvec4(0u, 1u, 2u, 3u) * WALK_AT(strides, int(rank) - 1);   \
+        } else {                                                                                \
+            const uvec4 four_base = positions;                                                  \
+            positions.x = four_start;                                                           \
+            for (uint four_i = 1u; four_i < 4u; four_i++) {                                     \
+                uint four_at = four_base.x;                                                     \
+                WALK_POSITION(min((first) + four_i, (n) - 1u), rank, sizes, strides, four_at)   \
+                positions = mix(positions, uvec4(four_at), equal(uvec4(0u, 1u, 2u, 3u), uvec4(four_i))); \
+            }                                                                                   \
+        }                                                                                       \
+    }
+
 #endif

@@ -15,6 +15,75 @@ static side_mode mode_of(const qvk__walk *walk, int side)
     return qvk__walk_is_flat(walk, side) ? MODE_FLAT : MODE_ROWS;
 }
 
+/* ---- tiles ---------------------------------------------------------------------------------------------- */
+
+#define TILE 32 /* of shaders/transpose.comp */
+
+/* The dimension along which the source's neighbours lie, when that is not the target's and both are long
+ * enough for tiles; -1: none. */
+static int tile_dim(const qvk__planner *planner, const qvk__walk *walk)
+{
+    const int last = walk->rank - 1;
+
+    if (planner->caps->type == QVK__GPU_CPU || last < 1 || walk->strides[TARGET][last] != 1 ||
+        walk->sizes[last] < TILE / 2)
+        return -1;
+    for (int d = 0; d < last; d++)
+        if (walk->strides[SOURCE][d] == 1 && walk->sizes[d] >= TILE / 2)
+            return d;
+    return -1;
+}
+
+static void remove_dim(qvk__walk *walk, int dim)
+{
+    for (int d = dim; d + 1 < walk->rank; d++) {
+        walk->sizes[d] = walk->sizes[d + 1];
+        for (int set = 0; set < walk->n_sets; set++)
+            walk->strides[set][d] = walk->strides[set][d + 1];
+    }
+    walk->rank--;
+}
+
+/* Do rows of the target, along its last dimension, begin at multiples of four and hold whole fours? */
+static bool rows_are_quads(const qvk__walk *walk)
+{
+    bool quads = walk->start[TARGET] % 4 == 0 && walk->sizes[walk->rank - 1] % 4 == 0;
+
+    for (int d = 0; d < walk->rank - 1; d++)
+        quads = quads && walk->strides[TARGET][d] % 4 == 0;
+    return quads;
+}
+
+static qvk_status plan_tiles(qvk__planner *planner, qvk__dispatch *d, const qvk__walk *walk, int p,
+                             qvk_error *err)
+{
+    const int q = walk->rank - 1;
+    const uint64_t p_tiles = qvk__div_up((uint64_t)walk->sizes[p], TILE),
+                   q_tiles = qvk__div_up((uint64_t)walk->sizes[q], TILE);
+    qvk__walk outer = *walk;
+
+    remove_dim(&outer, q);
+    remove_dim(&outer, p);
+    d->kernel = QVK__KERNEL_TRANSPOSE;
+    qvk__dispatch_int(d, qvk__walk_numel(&outer));
+    qvk__dispatch_int(d, outer.rank);
+    qvk__dispatch_int(d, walk->sizes[p]);
+    qvk__dispatch_int(d, walk->sizes[q]);
+    qvk__dispatch_int(d, walk->start[SOURCE]);
+    qvk__dispatch_int(d, walk->start[TARGET]);
+    qvk__dispatch_int(d, walk->strides[SOURCE][q]);
+    qvk__dispatch_int(d, walk->strides[TARGET][p]);
+    qvk__dispatch_uint(d, p_tiles);
+    qvk__dispatch_uint(d, q_tiles);
+    qvk__dispatch_uint(d, rows_are_quads(walk));
+    qvk__dispatch_uint(d, 0); /* the block's vectors are aligned to 16 bytes */
+    qvk__dispatch_sizes(d, &outer);
+    qvk__dispatch_strides(d, &outer, SOURCE);
+    qvk__dispatch_strides(d, &outer, TARGET);
+    qvk__dispatch_groups(planner, d, (uint64_t)qvk__walk_numel(&outer) * p_tiles * q_tiles);
+    return planner->dispatch(planner, d, err);
+}
+
 /* Sets SOURCE and TARGET of the walk say where elements come from and go to. */
 static qvk_status plan_move(qvk__planner *planner, qvk__ref source, qvk__ref target, qvk__walk walk,
                             qvk_dtype dtype, qvk_error *err)
@@ -30,6 +99,8 @@ static qvk_status plan_move(qvk__planner *planner, qvk__ref source, qvk__ref tar
     qvk__dispatch_read(&d, source);
     qvk__dispatch_write(&d, target);
     qvk__dispatch_spec(&d, qvk__device_dtype(dtype));
+    if (tile_dim(planner, &walk) >= 0)
+        return plan_tiles(planner, &d, &walk, tile_dim(planner, &walk), err);
     qvk__dispatch_uint(&d, numel);
     qvk__dispatch_uint(&d, (uint64_t)walk.rank);
     qvk__dispatch_int(&d, walk.start[SOURCE]);

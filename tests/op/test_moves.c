@@ -68,6 +68,15 @@ static void permutations(void **state)
             op_arg_ints(&call, cases[i].dims, cases[i].rank);
             finish(&call, "permute");
         }
+    for (size_t t = 0; t < QVK__COUNT(types); t++) { /* tiles, whole and ragged */
+        op_call whole = begin(*state, &rng, QVK__OP_T_COPY, turn(t), OP_SHAPE(64, 96));
+        finish(&whole, "whole tiles");
+        op_call ragged = begin(*state, &rng, QVK__OP_T_COPY, turn(t), OP_SHAPE(33, 77));
+        finish(&ragged, "ragged tiles");
+        op_call planes = begin(*state, &rng, QVK__OP_PERMUTE_COPY, turn(t), OP_SHAPE(3, 20, 2, 36));
+        op_arg_ints(&planes, (const int64_t[]){2, 3, 0, 1}, 4);
+        finish(&planes, "planes of tiles");
+    }
     op_call t = begin(*state, &rng, QVK__OP_T_COPY, QVK_DTYPE_F16, OP_SHAPE(33, 18));
     finish(&t, "t");
     op_call transpose = begin(*state, &rng, QVK__OP_TRANSPOSE_COPY_INT, QVK_DTYPE_F32, OP_SHAPE(3, 20, 11));

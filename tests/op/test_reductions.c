@@ -76,6 +76,46 @@ static void whole_tensors(void **state)
     op_harness_reset(*state);
 }
 
+/* On a GPU in two passes. */
+static void long_results(void **state)
+{
+    static const shape_case longs[] = {{{2, 9001, -1}, {1}, 1},
+                                       {{3, 8192, -1}, {1}, 1},
+                                       {{5003, 6, -1}, {0}, 1},
+                                       {{20, 1000, -1}, {0, 1}, 2}};
+    static const qvk_dtype types[] = {QVK_DTYPE_F32, QVK_DTYPE_F16, QVK_DTYPE_I32};
+    static const test_tolerance loose = {"float32 sum of thousands", 1e-3, 1e-4};
+    test_rng rng = test_rng_seed(67);
+
+    for (size_t i = 0; i < QVK__COUNT(longs); i++)
+        for (size_t t = 0; t < QVK__COUNT(types); t++) {
+            op_call sum = op_call_begin(*state, t == 1 ? QVK__OP_MEAN_DIM : QVK__OP_SUM_DIM_INTLIST);
+            op_arg_random(&sum, &rng, types[t], longs[i].sizes, -99, 99);
+            append_dims(&sum, &longs[i]);
+            op_arg(&sum, qvk__arg_from_bool(false));
+            op_arg_none(&sum);
+            op_call_check(&sum, "long sum", loose);
+            op_call max = op_call_begin(*state, QVK__OP_AMAX);
+            op_arg_random(&max, &rng, types[t], longs[i].sizes, -9999, 9999);
+            append_dims(&max, &longs[i]);
+            op_arg(&max, qvk__arg_from_bool(false));
+            op_call_check(&max, "long amax", TEST_EXACT);
+            op_harness_reset(*state);
+        }
+    op_call norm = op_call_begin(*state, QVK__OP_LINALG_VECTOR_NORM);
+    op_arg_random(&norm, &rng, QVK_DTYPE_F32, OP_SHAPE(2, 9001), 0, 0);
+    op_arg(&norm, qvk__arg_from_int(2));
+    op_arg_ints(&norm, (const int64_t[]){1}, 1);
+    op_arg(&norm, qvk__arg_from_bool(true));
+    op_arg_none(&norm);
+    op_call_check(&norm, "long norm", loose);
+    op_call any = op_call_begin(*state, QVK__OP_ANY);
+    qvk_tensor *x = op_arg_random(&any, &rng, QVK_DTYPE_BOOL, OP_SHAPE(9001), 0, 0);
+    qvk__reference_set_int(x, 8999, 1);
+    op_call_check(&any, "long any", TEST_EXACT);
+    op_harness_reset(*state);
+}
+
 static void variances_and_norms(void **state)
 {
     static const double orders[] = {2, 1, 0, INFINITY, -INFINITY, 3, 0.5};
@@ -212,9 +252,10 @@ static int close_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sums_and_means),      cmocka_unit_test(whole_tensors),
-        cmocka_unit_test(variances_and_norms), cmocka_unit_test(greatest_and_least),
-        cmocka_unit_test(logic_and_products),  cmocka_unit_test(running_sums),
+        cmocka_unit_test(sums_and_means),     cmocka_unit_test(whole_tensors),
+        cmocka_unit_test(long_results),       cmocka_unit_test(variances_and_norms),
+        cmocka_unit_test(greatest_and_least), cmocka_unit_test(logic_and_products),
+        cmocka_unit_test(running_sums),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
