@@ -28,9 +28,28 @@ int cli_open_context(const cli_options *options, qvk_context **out);
 
 /* ---- load.c --------------------------------------------------------------------------------------------- */
 
-/* The program in the first operand, ready to run. CLI_OK or an exit status. */
-int cli_load_module(const cli_options *options, qvk_context *context, const qvk_module_params *params,
-                    qvk_module **out);
+/* A program ready to run. A .pt2 is lowered in memory, and what it was lowered from stays with it. */
+typedef struct cli_model {
+    qvk_module *module;
+    struct qvk_program *program; /* NULL: a .pte */
+    struct qvk_lowered *lowered;
+} cli_model;
+
+/* Loads a .pte or .pt2. observe: names of values of a .pt2 to return after its outputs, NULL-terminated;
+ * NULL: none. CLI_OK or an exit status; close with cli_close_model in either case. */
+int cli_open_model(const cli_options *options, const char *path, qvk_context *context,
+                   const qvk_module_params *params, const char *const *observe, cli_model *out);
+void cli_close_model(cli_model *model);
+
+/* ---- lower_in_memory.c, or cmd_without_compiler.c ------------------------------------------------------- */
+
+int cli_lower_in_memory(const cli_options *options, const char *path, qvk_context *context,
+                        const qvk_module_params *params, const char *const *observe, cli_model *out);
+void cli_close_lowered(cli_model *model);
+/* Sample inputs in the file of a .pt2; 0: it has none, or the model is no .pt2. */
+int32_t cli_sample_count(const cli_model *model);
+/* The data is borrowed from the model. */
+qvk_tensor cli_sample(const cli_model *model, int32_t index);
 
 /* ---- inputs.c ------------------------------------------------------------------------------------------- */
 
@@ -40,11 +59,27 @@ typedef struct cli_inputs {
     bool *owned; /* data to be freed */
 } cli_inputs;
 
-/* From --input, or from `seed` where there is none; CLI_OK or an exit status. */
-int cli_load_inputs(const cli_options *options, const qvk_module *module, const char *method,
-                    cli_inputs *out);
+/* From --input, --random, or else the model's sample inputs; CLI_OK or an exit status. The model must outlive
+ * the inputs. */
+int cli_load_inputs(const cli_options *options, const cli_model *model, const char *method, cli_inputs *out);
 int cli_random_inputs(const qvk_module *module, const char *method, uint64_t seed, cli_inputs *out);
 void cli_free_inputs(cli_inputs *inputs);
+
+/* ---- distance.c ----------------------------------------------------------------------------------------- */
+
+bool cli_same_shape(const qvk_tensor *a, const qvk_tensor *b);
+/* |a - b|; infinite where only one side is finite, 0 where both are the same infinity or not a number. */
+double cli_difference(double a, double b);
+
+/* How far b is from a, over all elements. */
+typedef struct cli_distance {
+    double sqnr;       /* decibels: 10 log10(sum a^2 / sum (a - b)^2); infinite when they are equal */
+    double max_error;  /* of |a - b| */
+    double mean_error; /* of |a - b| */
+    double cosine;     /* of the angle between them; 1 when both are zero, 0 when one is */
+} cli_distance;
+/* Of the same shape. */
+cli_distance cli_measure_distance(const qvk_tensor *a, const qvk_tensor *b);
 
 /* ---- report.c ------------------------------------------------------------------------------------------- */
 

@@ -48,7 +48,7 @@ static double quantile(const double *sorted, int64_t n, double fraction)
 typedef struct session {
     const cli_options *options;
     const char *method;
-    qvk_module *module;
+    cli_model model;
     cli_inputs inputs;
     qvk_value *outputs;
     int32_t n_outputs;
@@ -59,7 +59,7 @@ static void close_session(session *it)
     cli_free_inputs(&it->inputs);
     free(it->outputs);
     it->outputs = NULL;
-    qvk_module_destroy(&it->module);
+    cli_close_model(&it->model);
 }
 
 static int open_session(const cli_options *options, qvk_context *context, bool profile, session *out)
@@ -72,16 +72,17 @@ static int open_session(const cli_options *options, qvk_context *context, bool p
     memset(out, 0, sizeof *out);
     out->options = options;
     out->method = cli_text(options, CLI_OPTION_METHOD);
-    status = cli_load_module(options, context, &params, &out->module);
+    status = cli_open_model(options, options->operands[0], context, &params, NULL, &out->model);
     if (status != CLI_OK)
         return status;
-    if (cli_has(options, CLI_OPTION_INPUT) || cli_has(options, CLI_OPTION_RANDOM))
-        status = cli_load_inputs(options, out->module, out->method, &out->inputs);
+    if (cli_has(options, CLI_OPTION_INPUT) || cli_has(options, CLI_OPTION_RANDOM) ||
+        cli_sample_count(&out->model) > 0)
+        status = cli_load_inputs(options, &out->model, out->method, &out->inputs);
     else
-        status = cli_random_inputs(out->module, out->method, 0, &out->inputs);
+        status = cli_random_inputs(out->model.module, out->method, 0, &out->inputs);
     if (status != CLI_OK)
         return status;
-    if (qvk_module_method_info(out->module, out->method, &info, &error) != QVK_OK)
+    if (qvk_module_method_info(out->model.module, out->method, &info, &error) != QVK_OK)
         return cli_fail(&error);
     out->n_outputs = info.n_outputs;
     out->outputs = calloc((size_t)info.n_outputs + 1, sizeof *out->outputs);
@@ -91,7 +92,7 @@ static int open_session(const cli_options *options, qvk_context *context, bool p
 static int call(session *it)
 {
     qvk_error error;
-    if (qvk_module_forward(it->module, it->method, it->inputs.values, it->inputs.count, it->outputs,
+    if (qvk_module_forward(it->model.module, it->method, it->inputs.values, it->inputs.count, it->outputs,
                            it->n_outputs, &error) != QVK_OK)
         return cli_fail(&error);
     return CLI_OK;
@@ -103,7 +104,7 @@ static int time_calls(const cli_options *options, qvk_context *context, int64_t 
     int status = open_session(options, context, false, &it);
 
     if (status == CLI_OK)
-        qvk_module_load_info(it.module, &out->load);
+        qvk_module_load_info(it.model.module, &out->load);
     for (int64_t i = 0; i < warmup && status == CLI_OK; i++)
         status = call(&it);
     for (int64_t i = 0; i < out->n && status == CLI_OK; i++) {
@@ -135,7 +136,7 @@ static int take_profile(const session *it, int run, measurement *out)
     qvk_profile_entry *entries;
     qvk_error error;
 
-    if (qvk_module_profile(it->module, NULL, &n, &error) != QVK_OK)
+    if (qvk_module_profile(it->model.module, NULL, &n, &error) != QVK_OK)
         return cli_fail(&error);
     entries = calloc(n + 1, sizeof *entries);
     if (!out->operators)
@@ -144,7 +145,7 @@ static int take_profile(const session *it, int run, measurement *out)
         free(entries);
         return cli_complain("out of memory");
     }
-    if (qvk_module_profile(it->module, entries, &n, &error) != QVK_OK) {
+    if (qvk_module_profile(it->model.module, entries, &n, &error) != QVK_OK) {
         free(entries);
         return cli_fail(&error);
     }

@@ -92,18 +92,18 @@ int cmd_run(const cli_options *options)
 {
     const qvk_module_params params = {.verify = cli_has(options, CLI_OPTION_VERIFY)};
     qvk_context *context = NULL;
-    qvk_module *module = NULL;
+    cli_model model = {0};
     cli_inputs inputs = {0};
     int status = cli_open_context(options, &context);
 
     if (status == CLI_OK)
-        status = cli_load_module(options, context, &params, &module);
+        status = cli_open_model(options, options->operands[0], context, &params, NULL, &model);
     if (status == CLI_OK)
-        status = cli_load_inputs(options, module, cli_text(options, CLI_OPTION_METHOD), &inputs);
+        status = cli_load_inputs(options, &model, cli_text(options, CLI_OPTION_METHOD), &inputs);
     if (status == CLI_OK)
-        status = call(options, context, module, &inputs);
+        status = call(options, context, model.module, &inputs);
     cli_free_inputs(&inputs);
-    qvk_module_destroy(&module);
+    cli_close_model(&model);
     qvk_context_destroy(&context);
     return status;
 }

@@ -1,4 +1,4 @@
-/* Inputs of a method: from .npy files, or random. */
+/* Inputs of a method: from .npy files, random, or the samples in a .pt2. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,9 +62,10 @@ static int load_files(const cli_list *paths, cli_inputs *out)
         if (value->kind == QVK_VALUE_NONE)
             continue;
         if (next == paths->count)
-            return cli_complain("input %d (%s) is missing: give --input F.npy for each, or --random SEED", i,
-                                value->kind == QVK_VALUE_TENSOR ? cli_describe(&value->tensor).text
-                                                                : "a number");
+            return cli_complain(
+                "input %d (%s) is missing%s: give --input F.npy for each, or --random SEED", i,
+                value->kind == QVK_VALUE_TENSOR ? cli_describe(&value->tensor).text : "a number",
+                paths->count == 0 ? ", and the file has no sample inputs" : "");
         if (qvk_npy_load(paths->items[next], &tensor, &error) != QVK_OK)
             return cli_fail(&error);
         if (value->kind == QVK_VALUE_TENSOR) {
@@ -148,7 +149,27 @@ int cli_random_inputs(const qvk_module *module, const char *method, uint64_t see
     return status;
 }
 
-int cli_load_inputs(const cli_options *options, const qvk_module *module, const char *method, cli_inputs *out)
+/* ---- samples -------------------------------------------------------------------------------------------- */
+
+static int use_samples(const cli_model *model, cli_inputs *out)
+{
+    const int32_t n = cli_sample_count(model);
+    int32_t next = 0;
+
+    for (int32_t i = 0; i < out->count; i++) {
+        if (out->values[i].kind != QVK_VALUE_TENSOR)
+            continue; /* a number that the program was exported with: described with its value */
+        if (next == n)
+            return cli_complain(
+                "the program's file has %d sample inputs, too few: give --input F.npy for each "
+                "input, or --random SEED",
+                n);
+        out->values[i].tensor = cli_sample(model, next++);
+    }
+    return CLI_OK;
+}
+
+int cli_load_inputs(const cli_options *options, const cli_model *model, const char *method, cli_inputs *out)
 {
     const cli_list *paths = &options->given[CLI_OPTION_INPUT];
     int64_t seed;
@@ -158,10 +179,11 @@ int cli_load_inputs(const cli_options *options, const qvk_module *module, const 
     if (cli_has(options, CLI_OPTION_RANDOM)) {
         if (!cli_number(options, CLI_OPTION_RANDOM, 0, INT64_MAX, 0, &seed))
             return CLI_USAGE;
-        return cli_random_inputs(module, method, (uint64_t)seed, out);
+        return cli_random_inputs(model->module, method, (uint64_t)seed, out);
     }
-    status = start(module, method, out);
+    status = start(model->module, method, out);
     if (status != CLI_OK)
         return status;
-    return load_files(paths, out);
+    return paths->count == 0 && cli_sample_count(model) > 0 ? use_samples(model, out)
+                                                            : load_files(paths, out);
 }

@@ -9,28 +9,13 @@
 
 /* ---- comparison ----------------------------------------------------------------------------------------- */
 
-static bool same_shape(const qvk_tensor *a, const qvk_tensor *b)
-{
-    return a->rank == b->rank && memcmp(a->sizes, b->sizes, (size_t)a->rank * sizeof a->sizes[0]) == 0;
-}
-
-/* Infinite where only one side is finite. */
-static double distance(double a, double b)
-{
-    if (isnan(a) && isnan(b))
-        return 0.0;
-    if (!isfinite(a) || !isfinite(b))
-        return a == b ? 0.0 : (double)INFINITY;
-    return fabs(a - b);
-}
-
 static void add_errors(cli_report *report, const qvk_tensor *got, const qvk_tensor *wanted)
 {
     const int64_t numel = qvk_tensor_numel(wanted);
     double worst = 0.0, largest = 0.0;
 
     for (int64_t i = 0; i < numel; i++) {
-        const double x = cli_element(wanted, i), d = distance(cli_element(got, i), x);
+        const double x = cli_element(wanted, i), d = cli_difference(cli_element(got, i), x);
         worst = d > worst ? d : worst;
         if (isfinite(x) && fabs(x) > largest)
             largest = fabs(x);
@@ -71,7 +56,7 @@ int cli_compare_outputs(cli_report *report)
         qvk_error error;
         if (qvk_npy_load(paths->items[i], &wanted, &error) != QVK_OK)
             return cli_fail(&error);
-        if (got->kind != QVK_VALUE_TENSOR || !same_shape(&got->tensor, &wanted))
+        if (got->kind != QVK_VALUE_TENSOR || !cli_same_shape(&got->tensor, &wanted))
             status =
                 cli_complain("%s: out_%d is %s, not %s", paths->items[i], i,
                              got->kind == QVK_VALUE_TENSOR ? cli_describe(&got->tensor).text : "no tensor",

@@ -19,13 +19,16 @@ typedef struct qvk_vulkan_partitioner_options {
     bool compat_executorch; /* only operators ExecuTorch's own runtime has, with its argument conventions */
     const char *const
         *block; /* operator name patterns that stay outside the delegate; NULL-terminated, may be NULL */
+    /* Names of values (qvk_program_node_name) that become further outputs, after the program's own and in
+     * this order; NULL-terminated, may be NULL. A value that is observed is not fused away. */
+    const char *const *observe;
 } qvk_vulkan_partitioner_options;
 
 typedef struct qvk_lowered qvk_lowered; /* EdgeProgramManager / ExecutorchProgramManager */
 
 /* options may be NULL. The exported program must outlive the lowered one (weights are borrowed). Errors:
  * QVK_UNSUPPORTED_OPERATOR (named, with the stack trace of the user's model where the file has it),
- * QVK_UNSUPPORTED, QVK_SHAPE, QVK_OUT_OF_MEMORY. */
+ * QVK_UNSUPPORTED, QVK_SHAPE, QVK_NOT_FOUND (no node makes an observed value), QVK_OUT_OF_MEMORY. */
 QVK_API qvk_status qvk_to_edge_transform_and_lower(const qvk_program *program,
                                                    const qvk_vulkan_partitioner_options *options,
                                                    qvk_lowered **out, qvk_error *err);

@@ -32,6 +32,10 @@ QVK_API int32_t qvk_program_output_count(const qvk_program *program);
 /* dtype, rank, sizes (upper bounds where symbolic); data NULL. */
 QVK_API qvk_status qvk_program_input(const qvk_program *program, int32_t index, qvk_tensor *out,
                                      qvk_error *err);
+/* Operator calls in the order they run; and the name torch.export gave the tensor that a call makes
+ * ("linear_1"). NULL: it makes none, several, or none that is used. The name belongs to the program. */
+QVK_API int32_t qvk_program_node_count(const qvk_program *program);
+QVK_API const char *qvk_program_node_name(const qvk_program *program, int32_t index);
 /* Sample inputs stored in the archive: count (0: none), and one of them (data borrowed from the program). */
 QVK_API int32_t qvk_program_sample_count(const qvk_program *program);
 QVK_API qvk_status qvk_program_sample(const qvk_program *program, int32_t index, qvk_tensor *out,

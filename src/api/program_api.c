@@ -65,6 +65,25 @@ qvk_status qvk_program_input(const qvk_program *program, int32_t index, qvk_tens
     return QVK_OK;
 }
 
+int32_t qvk_program_node_count(const qvk_program *program)
+{
+    return program ? (int32_t)program->exported.graph.nodes.count : 0;
+}
+
+const char *qvk_program_node_name(const qvk_program *program, int32_t index)
+{
+    const qvk__value *value;
+    const qvk__node *node;
+
+    if (index < 0 || index >= qvk_program_node_count(program))
+        return NULL;
+    node = &program->exported.graph.nodes.data[index];
+    if (node->dead || node->n_outs != 1 || node->outs[0] < 0)
+        return NULL;
+    value = &program->exported.graph.values.data[node->outs[0]];
+    return value->kind == QVK__VALUE_TENSOR ? value->name : NULL;
+}
+
 int32_t qvk_program_sample_count(const qvk_program *program)
 {
     return program ? (int32_t)program->exported.samples.count : 0;

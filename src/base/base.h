@@ -162,6 +162,8 @@ typedef struct qvk__file {
 } qvk__file;
 qvk_status qvk__file_map(const char *path, qvk__file *out, qvk_error *err);
 void qvk__file_unmap(qvk__file *file);
+/* Lets the pages read so far go; they are read again when touched. Keeps the memory of a long pass small. */
+void qvk__file_forget_pages(const qvk__file *file);
 
 /*
  * A file that appears whole or not at all: written beside its place as PATH.tmp.<pid>.<n>, then fsync and

@@ -39,6 +39,13 @@ void qvk__file_unmap(qvk__file *file)
     memset(file, 0, sizeof *file);
 }
 
+void qvk__file_forget_pages(const qvk__file *file)
+{
+    /* The mapping is private and read-only: nothing is lost. */
+    if (file->data)
+        (void)madvise((void *)(uintptr_t)file->data, (size_t)file->bytes, MADV_DONTNEED);
+}
+
 static char *temporary_name(const char *path)
 {
     static const char format[] = "%s.tmp.%ld.%llx";

@@ -211,6 +211,7 @@ static qvk_status write_table(const qvk__exported *program, qvk__zip_writer *zip
         const shared_bytes *storage = &table.storages[table.payloads[i].storage];
         if (storage->file == next) {
             QVK__TRY_GO(write_storage(zip, &table, storage, err));
+            qvk__file_forget_pages(&program->file);
             next++;
         }
         qvk__string_add(&config, i ? ", " : "");
