@@ -79,6 +79,80 @@ void qvk__weight_qparams(const qvk__weight_scheme *scheme, float lo, float hi, f
     *scale = qvk__round_to(scheme->scale_dtype, s);
 }
 
+/* ---- HQQ ------------------------------------------------------------------------------------------------ */
+
+/*
+ * Sums in the order of torch.sum over a contiguous last dimension on x86
+ * (aten/src/ATen/native/cpu/SumKernel): 4 accumulators of 8 lanes take turns; every 16th round they are
+ * poured into the next of 4 levels. The scale is a quotient of two such sums, so another order would change
+ * its last bits.
+ */
+enum { SUM_LANES = 8, TURNS = 4, LEVELS = 4, STEP = 16 };
+
+/* Terms w q or q q, where q is what a weight rounds to at this scale. */
+typedef struct torch_sum {
+    const float *weights;
+    size_t n;
+    float scale, qmin, qmax;
+    bool square;
+} torch_sum;
+
+/* Adds the terms of `lanes` neighbours from `at` on to an accumulator. */
+static void add_terms(const torch_sum *sum, size_t at, size_t lanes, float *to)
+{
+    for (size_t i = 0; i < lanes; i++) {
+        const float w = sum->weights[at + i];
+        float q = rintf(w / sum->scale);
+        q = q < sum->qmin ? sum->qmin : q > sum->qmax ? sum->qmax : q;
+        to[i] += (sum->square ? q : w) * q;
+    }
+}
+
+/* All whole runs of `lanes`; their sums are left in out[0..lanes). */
+static void sum_runs(const torch_sum *sum, size_t lanes, float *out)
+{
+    const size_t runs = sum->n / lanes, rounds = runs / TURNS;
+    float levels[LEVELS][TURNS][SUM_LANES] = {{{0}}};
+
+    for (size_t round = 0; round < rounds;) {
+        for (size_t turn = 0; turn < TURNS; turn++)
+            add_terms(sum, (round * TURNS + turn) * lanes, lanes, levels[0][turn]);
+        round++;
+        for (size_t level = 1, every = STEP; level < LEVELS && round % every == 0; level++, every *= STEP) {
+            for (size_t i = 0; i < (size_t)TURNS * SUM_LANES; i++) {
+                levels[level][i / SUM_LANES][i % SUM_LANES] +=
+                    levels[level - 1][i / SUM_LANES][i % SUM_LANES];
+                levels[level - 1][i / SUM_LANES][i % SUM_LANES] = 0.0f;
+            }
+        }
+    }
+    for (size_t level = 1; level < LEVELS; level++)
+        for (size_t i = 0; i < (size_t)TURNS * SUM_LANES; i++)
+            levels[0][i / SUM_LANES][i % SUM_LANES] += levels[level][i / SUM_LANES][i % SUM_LANES];
+    for (size_t run = rounds * TURNS; run < runs; run++)
+        add_terms(sum, run * lanes, lanes, levels[0][0]);
+    for (size_t turn = 1; turn < TURNS; turn++)
+        for (size_t i = 0; i < lanes; i++)
+            levels[0][0][i] += levels[0][turn][i];
+    memcpy(out, levels[0][0], lanes * sizeof *out);
+}
+
+static float sum_terms(const torch_sum *sum)
+{
+    float lanes[SUM_LANES], total = 0.0f;
+
+    if (sum->n < SUM_LANES) {
+        sum_runs(sum, 1, lanes);
+        return lanes[0];
+    }
+    sum_runs(sum, SUM_LANES, lanes);
+    for (size_t i = sum->n / SUM_LANES * SUM_LANES; i < sum->n; i++)
+        add_terms(sum, i, 1, &total);
+    for (size_t i = 0; i < SUM_LANES; i++)
+        total += lanes[i];
+    return total;
+}
+
 float qvk__weight_hqq_scale(const qvk__weight_scheme *scheme, const float *weights, size_t n)
 {
     const float tiny = FLT_EPSILON;
@@ -89,13 +163,10 @@ float qvk__weight_hqq_scale(const qvk__weight_scheme *scheme, const float *weigh
         peak = fabsf(weights[i]) > peak ? fabsf(weights[i]) : peak;
     scale = peak / limit > tiny ? peak / limit : tiny;
     for (int round = 0; round < 20; round++) {
-        float cross = 0.0f, square = 0.0f, next = scale, change;
-        for (size_t i = 0; i < n; i++) {
-            float q = rintf(weights[i] / scale);
-            q = q < qmin ? qmin : q > qmax ? qmax : q;
-            cross += weights[i] * q;
-            square += q * q;
-        }
+        const torch_sum cross_terms = {weights, n, scale, qmin, qmax, false};
+        const torch_sum square_terms = {weights, n, scale, qmin, qmax, true};
+        const float cross = sum_terms(&cross_terms), square = sum_terms(&square_terms);
+        float next = scale, change;
         if (square > 0.0f)
             next = fabsf(cross / square > tiny ? cross / square : tiny);
         change = fabsf(next - scale) / (scale > tiny ? scale : tiny);

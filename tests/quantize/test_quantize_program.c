@@ -105,11 +105,15 @@ static void weights_are_those_of_torchao(void **state)
 
 static void hqq_scales_are_those_of_torchao(void **state)
 {
-    qvk_quant_config config = weight_only(4, 32);
+    static const int64_t group_sizes[] = {32, 4, 0};
+    static const char *const names[] = {"int4_g32_hqq", "int4_g4_hqq", "int4_axis_hqq"};
 
     (void)state;
-    config.choose_qparams = QVK_CHOOSE_QPARAMS_HQQ_SCALE_ONLY;
-    check_case("f32", "int4_g32_hqq", &config);
+    for (size_t i = 0; i < 3; i++) {
+        qvk_quant_config config = weight_only(4, group_sizes[i]);
+        config.choose_qparams = QVK_CHOOSE_QPARAMS_HQQ_SCALE_ONLY;
+        check_case("f32", names[i], &config);
+    }
 }
 
 /* ---- what is chosen ------------------------------------------------------------------------------------- */

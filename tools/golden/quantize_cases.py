@@ -71,8 +71,9 @@ def weight_cases():
         save_case(f"{text}_int4_g32_noclip", dtype,
                   IntxWeightOnlyConfig(int4, PerGroup(32), MappingType.SYMMETRIC_NO_CLIPPING_ERR))
         save_case(f"{text}_int4_g32_bf16scale", dtype, IntxWeightOnlyConfig(int4, PerGroup(32), scale_dtype=bf16))
-    save_case("f32_int4_g32_hqq", f32,
-              IntxWeightOnlyConfig(int4, PerGroup(32), intx_choose_qparams_algorithm="hqq_scale_only"))
+    for name, granularity in (("g32", PerGroup(32)), ("g4", PerGroup(4)), ("axis", PerAxis(0))):
+        save_case(f"f32_int4_{name}_hqq", f32,
+                  IntxWeightOnlyConfig(int4, granularity, intx_choose_qparams_algorithm="hqq_scale_only"))
 
 
 def command_case():
