@@ -9,7 +9,7 @@ tools = tools
 # Prerequisites run in the order they are written: first the packages, then the configuration that looks for them.
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all demo test check bench wheel install uninstall clean format help deps-build deps-test deps-check configure
+.PHONY: all demo test check bench wheel interop install uninstall clean format help deps-build deps-test deps-check configure
 
 all: deps-build configure ## build the command (build/qvk) and the library
 	@ninja -C $(BUILD) -j $(JOBS)
@@ -31,6 +31,9 @@ bench: deps-test ## time kernels and models (its own release build)
 wheel: deps-build ## build the Python package (dist/qvk-*.whl); pip install ./python does the same
 	@$(PYTHON) -m pip wheel -q --no-deps --config-settings=jobs=$(JOBS) -w dist ./python
 	@ls dist/qvk-*.whl
+
+interop: all ## ExecuTorch's own Vulkan tests on qvk (QVK_REFERENCE_PYTHON=python with executorch; a build with -Dexecutorch=)
+	@$(tools)/interop/run_suite.sh $(BUILD)
 
 install: all ## install below PREFIX (default /usr/local); DESTDIR is honoured
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

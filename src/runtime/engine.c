@@ -168,9 +168,9 @@ static qvk_status check_input(const qvk__engine *engine, uint32_t index, const q
 
     QVK__CHECK(input->kind == QVK_VALUE_TENSOR, err, QVK_INPUT_MISMATCH, "%s: a tensor is wanted",
                label_of(&engine->graph, index).text);
-    for (int d = 0; fits && d < bound->rank; d++)
-        fits = tensor->sizes[d] >= 0 && tensor->sizes[d] <= bound->sizes[d];
-    QVK__CHECK(fits, err, QVK_INPUT_MISMATCH, "%s: shape %s, at most %s is possible",
+    /* As in ExecuTorch, the elements must have room; a single size may be above its bound. */
+    fits = fits && qvk_tensor_numel(tensor) >= 0 && qvk_tensor_numel(tensor) <= qvk_tensor_numel(bound);
+    QVK__CHECK(fits, err, QVK_INPUT_MISMATCH, "%s: shape %s, at most as many elements as %s are possible",
                label_of(&engine->graph, index).text, qvk__shape_text(tensor).text,
                qvk__shape_text(bound).text);
     QVK__CHECK(qvk__stage_possible(tensor->dtype, bound->dtype), err, QVK_INPUT_MISMATCH,

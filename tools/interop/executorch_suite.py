@@ -10,6 +10,7 @@ process: an abort fails that test alone. Prints what failed and, with qvk as the
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import logging
 import multiprocessing
@@ -28,6 +29,8 @@ def warm_up(tests) -> None:
     torch = importlib.import_module("torch")
     torch.set_num_threads(1)  # a pool of threads does not survive the fork
     tests.lower_module(torch.nn.ReLU(), (torch.zeros(2, 2),)).to_executorch()
+    gc.collect()
+    gc.freeze()  # the processes need not look at all this again
 
 
 def run_one(suite, name: str, log: str, queue) -> None:

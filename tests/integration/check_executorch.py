@@ -1,0 +1,78 @@
+"""qvk as the Vulkan backend of an installed ExecuTorch. QVK_TEST_GOLDEN names the golden files; needs torch and executorch."""
+import os
+import threading
+import unittest
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import qvk.executorch
+from executorch.runtime import Runtime
+
+CASES = Path(os.environ["QVK_TEST_GOLDEN"]) / "cases"
+RELATIVE = 2e-3  # of the largest output: float32 sums in another order
+NAMES = ["linear_0_4w_g32", "linear_1_8da4w_g32", "linear_3_8da8w_pc", "linear_mlp3d_8w_g32"]
+
+
+def array(name: str, what: str) -> torch.Tensor:
+    return torch.from_numpy(np.load(CASES / f"{name}.{what}_0.npy"))
+
+
+def method_of(name: str):
+    program = Runtime.get().load_program(str(CASES / f"{name}.pte"))
+    return program.load_method("forward")
+
+
+def error_of(method, name: str) -> float:
+    want = array(name, "out")
+    got = method.execute([array(name, "in")])[0]
+    return float((got - want).abs().max() / want.abs().max())
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class ExecuTorch(unittest.TestCase):
+    def test_is_registered(self):
+        self.assertIn("VulkanBackend", Runtime.get().backend_registry.registered_backend_names)
+
+    def test_golden_cases(self):
+        for name in NAMES:
+            with self.subTest(name):
+                self.assertLessEqual(error_of(method_of(name), name), RELATIVE)
+
+    def test_two_programs_take_turns(self):
+        methods = {name: method_of(name) for name in NAMES}
+        for _ in range(3):
+            for name, method in methods.items():
+                self.assertLessEqual(error_of(method, name), RELATIVE)
+
+    def test_two_programs_at_once(self):
+        worst = {}
+
+        def work(name):
+            method = method_of(name)
+            worst[name] = max(error_of(method, name) for _ in range(20))
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in NAMES[:2]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(set(worst), set(NAMES[:2]))
+        self.assertLessEqual(max(worst.values()), RELATIVE)
+
+    def test_memory_stays_flat(self):
+        name = NAMES[1]
+        for _ in range(20):
+            method_of(name)
+        before = resident_bytes()
+        for _ in range(200):
+            method_of(name)
+        self.assertLess(resident_bytes() - before, 8 << 20)
+
+
+if __name__ == "__main__":
+    unittest.main()
