@@ -84,17 +84,20 @@ class Wheel:
         self.zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
         self.info, self.record = info, []
 
-    def add(self, name: str, data: bytes, mode: int = 0o644) -> None:
+    def write(self, name: str, data: bytes, mode: int) -> None:
         entry = zipfile.ZipInfo(name)  # dated 1980: the same input gives the same wheel
         entry.external_attr = (0o100000 | mode) << 16
         entry.compress_type = zipfile.ZIP_DEFLATED
         self.zip.writestr(entry, data)
+
+    def add(self, name: str, data: bytes, mode: int = 0o644) -> None:
+        self.write(name, data, mode)
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         self.record.append(f"{name},sha256={digest},{len(data)}\n")
 
     def close(self) -> None:
         name = f"{self.info}/RECORD"
-        self.zip.writestr(name, "".join(self.record) + f"{name},,\n")
+        self.write(name, ("".join(self.record) + f"{name},,\n").encode(), 0o644)
         self.zip.close()
 
 
