@@ -54,5 +54,12 @@ if [ -n "$odd" ]; then
     echo "$odd"
     exit 1
 fi
+# A weak reference would be left empty when the static library is linked: the linker fetches nothing for it.
+weak=$(nm "$libdir/libqvk.a" 2>/dev/null | awk '$1 == "w" && $2 ~ /^qvk_/ { print $2 }')
+if [ -n "$weak" ]; then
+    echo "libqvk.a has weak references to its own functions:"
+    echo "$weak"
+    exit 1
+fi
 ldd "$libdir/libqvk.so" | grep -q libvulkan && { echo "libqvk.so links to libvulkan"; exit 1; }
 echo "installed and linked"
