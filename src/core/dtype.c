@@ -115,48 +115,61 @@ qvk__text qvk__shape_text(const qvk_tensor *tensor)
     return text;
 }
 
-float qvk__f16_to_f32(uint16_t half)
+/* Without branches, so that loops over them can be vectorised. */
+static inline float widen_half(uint16_t half)
 {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16;
-    uint32_t exponent = (half >> 10) & 31, mantissa = half & 0x3ff;
+    const uint32_t sign = (uint32_t)(half & 0x8000) << 16, magnitude = (uint32_t)(half & 0x7fff) << 13;
+    const uint32_t special = (half & 0x7c00) == 0x7c00 ? 0x7f800000u : 0; /* infinities and NaNs */
     uint32_t bits;
     float value;
 
-    if (exponent == 0) {
-        value = ldexpf((float)mantissa, -24);
-        return sign ? -value : value;
-    }
-    bits = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | mantissa << 13;
+    memcpy(&value, &magnitude, sizeof value);
+    value *= 0x1p112f; /* the exponents' biases differ by 112; exact for subnormal halves too */
+    memcpy(&bits, &value, sizeof bits);
+    bits |= sign | special;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-uint16_t qvk__f32_to_f16(float value)
+static inline uint16_t narrow_float(float value)
 {
-    uint32_t bits, sign, mantissa;
-    int32_t exponent;
+    uint32_t bits, magnitude, normal, small, large;
+    float sum;
 
     memcpy(&bits, &value, sizeof bits);
-    sign = (bits >> 16) & 0x8000;
-    bits &= 0x7fffffff;
-    if (bits > 0x7f800000)
-        return (uint16_t)(sign | 0x7e00); /* NaN */
-    if (bits >= 0x477ff000)
-        return (uint16_t)(sign | 0x7c00); /* rounds to 65536 or more: infinity */
-    exponent = (int32_t)(bits >> 23) - 112;
-    mantissa = (bits & 0x7fffff) | 0x800000;
-    if (exponent <= 0) { /* subnormal half: value / 2^-24, rounded to nearest even */
-        uint32_t shift = (uint32_t)(14 - exponent), half, rest;
-        if (shift > 25)
-            return (uint16_t)sign;
-        half = mantissa >> shift;
-        rest = mantissa & ((1u << shift) - 1);
-        half += rest > 1u << (shift - 1) || (rest == 1u << (shift - 1) && (half & 1));
-        return (uint16_t)(sign | half);
-    }
-    bits = (uint32_t)exponent << 10 | (mantissa & 0x7fffff) >> 13;
-    bits += (mantissa & 0x1fff) > 0x1000 || ((mantissa & 0x1fff) == 0x1000 && (bits & 1));
-    return (uint16_t)(sign | bits);
+    magnitude = bits & 0x7fffffff;
+    /* Normal halves: rebiased, rounded to even at bit 13; a carry goes on into the exponent. */
+    normal = (magnitude + 0xfff + (magnitude >> 13 & 1) - (112u << 23)) >> 13;
+    /* Subnormal halves: floats in [0.5, 1) are spaced as they are, so the addition rounds. */
+    memcpy(&sum, &magnitude, sizeof sum);
+    sum += 0.5f;
+    memcpy(&small, &sum, sizeof small);
+    small -= 0x3f000000;
+    large = magnitude > 0x7f800000 ? 0x7e00 : 0x7c00; /* NaN; infinity, or too large for anything else */
+    normal = magnitude < 0x38800000 ? small : magnitude >= 0x477ff000 ? large : normal;
+    return (uint16_t)((bits >> 16 & 0x8000) | normal);
+}
+
+float qvk__f16_to_f32(uint16_t half)
+{
+    return widen_half(half);
+}
+
+uint16_t qvk__f32_to_f16(float value)
+{
+    return narrow_float(value);
+}
+
+void qvk__f16_to_f32_n(const uint16_t *from, float *to, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        to[i] = widen_half(from[i]);
+}
+
+void qvk__f32_to_f16_n(const float *from, uint16_t *to, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        to[i] = narrow_float(from[i]);
 }
 
 float qvk__bf16_to_f32(uint16_t brain)

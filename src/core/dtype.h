@@ -30,6 +30,9 @@ qvk__text qvk__shape_text(const qvk_tensor *tensor);
 /* IEEE conversions, round to nearest even; NaN stays NaN. */
 float qvk__f16_to_f32(uint16_t half);
 uint16_t qvk__f32_to_f16(float value);
+/* Of n numbers; the arrays do not overlap. */
+void qvk__f16_to_f32_n(const uint16_t *from, float *to, uint64_t n);
+void qvk__f32_to_f16_n(const float *from, uint16_t *to, uint64_t n);
 float qvk__bf16_to_f32(uint16_t brain);
 uint16_t qvk__f32_to_bf16(float value);
 

@@ -74,8 +74,8 @@ typedef struct qvk__dispatch {
 
 /*
  * Packing of a constant into a kernel's layout. Pure function of the source bytes: writes dst[0..bytes) of
- * the packed form starting at packed byte `offset` (calls come in order, chunk by chunk through the upload
- * ring; offset is a multiple of 256).
+ * the packed form starting at packed byte `offset`, a multiple of 256. Calls for different pieces may come in
+ * any order and at the same time, from several threads.
  */
 typedef struct qvk__pack qvk__pack;
 struct qvk__pack {

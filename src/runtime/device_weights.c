@@ -3,7 +3,8 @@
 #include "core/dtype.h"
 #include "runtime/staging.h"
 
-enum { MAX_SOURCES = 4 };
+/* Smaller constants are not worth another thread; a multiple of 256. */
+enum { MAX_SOURCES = 4, PART_BYTES = 256 * 1024 };
 
 void qvk__weights_finish(qvk__weights *weights)
 {
@@ -125,17 +126,31 @@ qvk_status qvk__weights_add_state(qvk__weights *weights, int32_t value, int32_t 
 
 /* ---- uploading ------------------------------------------------------------------------------------------ */
 
-/* Chunk after chunk into the ring. */
+typedef struct packing {
+    const qvk__pack *pack;
+    const void *const *sources;
+    uint64_t offset, bytes; /* of the chunk, in the packed form */
+    char *span;
+} packing;
+
+static void pack_part(void *user, uint64_t begin, uint64_t end)
+{
+    const packing *it = user;
+    it->pack->fn(it->pack, it->sources, it->offset + begin, it->span + begin, end - begin);
+}
+
+/* Chunk after chunk into the ring, each packed by several threads. */
 static qvk_status pack_chunks(qvk__weights *weights, const qvk__pack *pack, const void *const *sources,
                               const qvk__gpu_buffer *to, qvk_error *err)
 {
     const uint64_t chunk = qvk__gpu_upload_chunk(weights->gpu) / 256 * 256;
 
     for (uint64_t offset = 0; offset < pack->bytes; offset += chunk) {
-        const uint64_t bytes = QVK__MIN(chunk, pack->bytes - offset);
+        packing it = {pack, sources, offset, QVK__MIN(chunk, pack->bytes - offset), NULL};
         void *span;
-        QVK__TRY(qvk__gpu_upload_begin(weights->gpu, to, offset, bytes, &span, err));
-        pack->fn(pack, sources, offset, span, bytes);
+        QVK__TRY(qvk__gpu_upload_begin(weights->gpu, to, offset, it.bytes, &span, err));
+        it.span = span;
+        qvk__parallel(it.bytes, PART_BYTES, pack_part, &it);
         QVK__TRY(qvk__gpu_upload_end(weights->gpu, to, offset, err));
     }
     return QVK_OK;

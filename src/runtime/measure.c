@@ -41,19 +41,48 @@ static qvk_status run(probe *it, double *ns, qvk_error *err)
 
 /* ---- copies --------------------------------------------------------------------------------------------- */
 
+static uint32_t group_size(const qvk__gpu_caps *caps)
+{
+    return QVK__MIN(caps->max_invocations, (uint32_t)GROUP);
+}
+
+static uint32_t group_count(const qvk__gpu_caps *caps)
+{
+    return caps->type == QVK__GPU_CPU ? GROUPS_CPU : GROUPS_GPU;
+}
+
+/* One copy, by the kernel or by the copy command: which is faster depends on the device. */
+static qvk_status copy_once(probe *it, const qvk__gpu_dispatch *dispatch, bool by_kernel, double *ns,
+                            qvk_error *err)
+{
+    QVK__TRY(qvk__gpu_record_begin(it->recording, err));
+    qvk__gpu_record_timestamp(it->recording, 0);
+    if (by_kernel)
+        QVK__TRY(qvk__gpu_record_dispatch(it->recording, dispatch, err));
+    else
+        qvk__gpu_record_copy(it->recording, dispatch->buffers[0], dispatch->buffers[1]);
+    qvk__gpu_record_timestamp(it->recording, 1);
+    return run(it, ns, err);
+}
+
 static qvk_status time_copy(probe *it, const qvk__gpu_buffer *from, const qvk__gpu_buffer *to, double *best,
                             qvk_error *err)
 {
-    const qvk__gpu_range source = {from, 0, from->bytes}, target = {to, 0, to->bytes};
+    qvk__gpu_pipeline_params params = {
+        .n_buffers = 2, .specs = {group_size(it->caps)}, .n_specs = 1, .label = "probe_copy"};
+    const uint32_t block[2] = {(uint32_t)(from->bytes / 16), group_size(it->caps) * group_count(it->caps)};
+    qvk__gpu_dispatch dispatch = {.params = {&it->params, 0, it->params.bytes},
+                                  .buffers = {{from, 0, from->bytes}, {to, 0, to->bytes}},
+                                  .n_buffers = 2,
+                                  .groups = {group_count(it->caps), 1, 1}};
 
+    qvk__kernel_spirv(QVK__KERNEL_PROBE_COPY, &params.spirv, &params.n_words);
+    QVK__TRY(qvk__gpu_pipeline_get(it->gpu, &params, &dispatch.pipeline, err));
+    memcpy(it->params.mapped, block, sizeof block);
     *best = 0.0;
-    for (int i = 0; i < RUNS; i++) {
+    for (int i = 0; i < 2 * RUNS; i++) {
         double ns;
-        QVK__TRY(qvk__gpu_record_begin(it->recording, err));
-        qvk__gpu_record_timestamp(it->recording, 0);
-        qvk__gpu_record_copy(it->recording, source, target);
-        qvk__gpu_record_timestamp(it->recording, 1);
-        QVK__TRY(run(it, &ns, err));
+        QVK__TRY(copy_once(it, &dispatch, i % 2, &ns, err));
         *best = QVK__MAX(*best, 2.0 * (double)from->bytes / ns); /* read and written; bytes/ns = GB/s */
     }
     return QVK_OK;
@@ -61,13 +90,13 @@ static qvk_status time_copy(probe *it, const qvk__gpu_buffer *from, const qvk__g
 
 static qvk_status measure_copy(probe *it, double *gbps, qvk_error *err)
 {
-    const uint64_t share = it->caps->device_memory / 16, room = QVK__MIN(share, it->caps->max_allocation);
-    const uint64_t bytes = QVK__MAX(QVK__MIN(room, largest_copy) / 64 * 64, 1 << 20);
+    const uint64_t room = QVK__MIN(it->caps->max_storage_range, it->caps->max_allocation);
+    const uint64_t bytes = QVK__MIN(QVK__MIN(it->caps->device_memory / 16, room), largest_copy);
     qvk__gpu_buffer from = {0}, to = {0};
     qvk_status status;
 
-    QVK__TRY_GO(qvk__gpu_buffer_create(it->gpu, QVK__GPU_MEMORY_DEVICE, bytes, &from, err));
-    QVK__TRY_GO(qvk__gpu_buffer_create(it->gpu, QVK__GPU_MEMORY_DEVICE, bytes, &to, err));
+    QVK__TRY_GO(qvk__gpu_buffer_create(it->gpu, QVK__GPU_MEMORY_DEVICE, bytes / 64 * 64, &from, err));
+    QVK__TRY_GO(qvk__gpu_buffer_create(it->gpu, QVK__GPU_MEMORY_DEVICE, bytes / 64 * 64, &to, err));
     QVK__TRY_GO(time_copy(it, &from, &to, gbps, err));
 done:
     qvk__gpu_buffer_destroy(it->gpu, &from);
@@ -132,14 +161,9 @@ static qvk_status measure_rate(probe *it, const rate_probe *rate, double *tera, 
     return QVK_OK;
 }
 
-static uint32_t group_count(const qvk__gpu_caps *caps)
-{
-    return caps->type == QVK__GPU_CPU ? GROUPS_CPU : GROUPS_GPU;
-}
-
 static qvk_status measure_vectors(probe *it, qvk__kernel kernel, double ops, double *tera, qvk_error *err)
 {
-    const uint32_t threads = QVK__MIN(it->caps->max_invocations, (uint32_t)GROUP);
+    const uint32_t threads = group_size(it->caps);
     const rate_probe rate = {.kernel = kernel,
                              .specs = {threads},
                              .n_specs = 1,

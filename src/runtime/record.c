@@ -1,25 +1,22 @@
 /* Pipelines, parameters and recordings of a variant. */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
 #include "runtime/device.h"
 #include "runtime/hazards.h"
 
-enum { MAX_THREADS = 8, COPY_GROUP = 64 };
+enum { COPY_GROUP = 64 };
 
 /* ---- pipelines ------------------------------------------------------------------------------------------ */
 
 typedef struct pipeline_job {
     qvk__gpu *gpu;
     const qvk__dispatch *dispatches;
-    const uint32_t *unique; /* first dispatch of each pipeline */
-    size_t n_unique;
+    const uint32_t *unique;        /* first dispatch of each pipeline */
     const qvk__gpu_pipeline **out; /* per dispatch; filled for the unique ones */
-    atomic_size_t next;
-    atomic_int status;
+    atomic_int status;             /* of the first failure */
     pthread_mutex_t lock;
-    qvk_error error; /* the first one */
+    qvk_error error;
 } pipeline_job;
 
 static qvk_status get_pipeline(qvk__gpu *gpu, const qvk__dispatch *dispatch, const qvk__gpu_pipeline **out,
@@ -37,25 +34,28 @@ static qvk_status get_pipeline(qvk__gpu *gpu, const qvk__dispatch *dispatch, con
     return qvk__gpu_pipeline_get(gpu, &params, out, err);
 }
 
-static void *make_pipelines(void *user)
+static void make_pipeline(pipeline_job *job, uint64_t index)
 {
-    pipeline_job *job = user;
+    const uint32_t at = job->unique[index];
+    qvk_error error;
+    qvk_status status;
 
-    for (;;) {
-        const size_t i = atomic_fetch_add(&job->next, 1);
-        qvk_error error;
-        qvk_status status;
-        if (i >= job->n_unique || atomic_load(&job->status) != QVK_OK)
-            return NULL;
-        status = get_pipeline(job->gpu, &job->dispatches[job->unique[i]], &job->out[job->unique[i]], &error);
-        if (status == QVK_OK)
-            continue;
-        pthread_mutex_lock(&job->lock);
-        if (atomic_load(&job->status) == QVK_OK)
-            job->error = error;
-        atomic_store(&job->status, (int)status);
-        pthread_mutex_unlock(&job->lock);
-    }
+    if (atomic_load(&job->status) != QVK_OK)
+        return;
+    status = get_pipeline(job->gpu, &job->dispatches[at], &job->out[at], &error);
+    if (status == QVK_OK)
+        return;
+    pthread_mutex_lock(&job->lock);
+    if (atomic_load(&job->status) == QVK_OK)
+        job->error = error;
+    atomic_store(&job->status, (int)status);
+    pthread_mutex_unlock(&job->lock);
+}
+
+static void make_pipelines(void *user, uint64_t begin, uint64_t end)
+{
+    for (uint64_t i = begin; i < end; i++)
+        make_pipeline(user, i);
 }
 
 static bool same_pipeline(const qvk__dispatch *a, const qvk__dispatch *b)
@@ -80,19 +80,6 @@ static size_t find_twins(const qvk__plan *plan, uint32_t *twin, uint32_t *unique
     return n;
 }
 
-static void run_job(pipeline_job *job)
-{
-    pthread_t threads[MAX_THREADS];
-    const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t n = 0, wanted = QVK__MIN(job->n_unique, (size_t)QVK__MAX(QVK__MIN(n_cores, MAX_THREADS), 1));
-
-    while (n + 1 < wanted && pthread_create(&threads[n], NULL, make_pipelines, job) == 0)
-        n++;
-    make_pipelines(job);
-    while (n > 0)
-        pthread_join(threads[--n], NULL);
-}
-
 qvk_status qvk__variant_pipelines(qvk__engine *engine, qvk__variant *variant, qvk_error *err)
 {
     const size_t count = variant->plan.dispatches.count;
@@ -100,14 +87,15 @@ qvk_status qvk__variant_pipelines(qvk__engine *engine, qvk__variant *variant, qv
     uint32_t *twin = qvk__alloc_zeroed(count, sizeof *twin),
              *unique = qvk__alloc_zeroed(count, sizeof *unique);
     pipeline_job job = {.gpu = engine->gpu, .dispatches = variant->plan.dispatches.data, .unique = unique};
+    size_t n_unique = 0;
     qvk_status status = QVK_OK;
 
     pthread_mutex_init(&job.lock, NULL);
     variant->pipelines = qvk__alloc_zeroed(count + 1, sizeof *variant->pipelines);
     QVK__CHECK_GO(twin && unique && variant->pipelines, err, QVK_OUT_OF_MEMORY, "out of memory");
     job.out = variant->pipelines;
-    job.n_unique = find_twins(&variant->plan, twin, unique);
-    run_job(&job);
+    n_unique = find_twins(&variant->plan, twin, unique);
+    qvk__parallel(n_unique, 1, make_pipelines, &job);
     status = (qvk_status)atomic_load(&job.status);
     if (status != QVK_OK) {
         if (err)
@@ -116,7 +104,7 @@ qvk_status qvk__variant_pipelines(qvk__engine *engine, qvk__variant *variant, qv
     }
     for (size_t i = 0; i < count; i++)
         variant->pipelines[i] = variant->pipelines[twin[i]];
-    engine->info.n_pipelines += (int32_t)job.n_unique;
+    engine->info.n_pipelines += (int32_t)n_unique;
     engine->info.pipeline_ms += (double)(qvk__clock_ns() - start) * 1e-6;
 done:
     pthread_mutex_destroy(&job.lock);

@@ -18,10 +18,18 @@ CONVERT(i64_to_i32, int64_t, int32_t, (int32_t)(uint32_t)(uint64_t)x)
 CONVERT(i32_to_i64, int32_t, int64_t, x)
 CONVERT(f64_to_f32, double, float, (float)x)
 CONVERT(f32_to_f64, float, double, (double)x)
-CONVERT(f32_to_f16, float, uint16_t, qvk__f32_to_f16(x))
-CONVERT(f16_to_f32, uint16_t, float, qvk__f16_to_f32(x))
 CONVERT(f64_to_f16, double, uint16_t, qvk__f32_to_f16((float)x))
 CONVERT(f16_to_f64, uint16_t, double, (double)qvk__f16_to_f32(x))
+
+static void f32_to_f16(const void *from, void *to, uint64_t count)
+{
+    qvk__f32_to_f16_n(from, to, count);
+}
+
+static void f16_to_f32(const void *from, void *to, uint64_t count)
+{
+    qvk__f16_to_f32_n(from, to, count);
+}
 
 typedef struct conversion {
     qvk_dtype from, to;
