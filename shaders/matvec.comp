@@ -1,9 +1,10 @@
 // y[m, n] = x[m] . w[n] + b[n] for a few rows of x (at most MAX_M): every weight is read once, by neighbouring
-// invocations along k. A work group makes ROWS outputs n, each with LANES invocations.
+// invocations along k. A work group makes ROWS outputs n, each with LANES invocations. QUADS: k is a multiple of 4.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
 #include "flat_id.glsl"
+#include "quad_io.glsl"
 #include "tensor_io.glsl"
 
 #define LANES 32u
@@ -14,19 +15,14 @@ layout(constant_id = 0) const uint X_TYPE = DTYPE_F32;
 layout(constant_id = 1) const uint W_TYPE = DTYPE_F32;
 layout(constant_id = 2) const uint Y_TYPE = DTYPE_F32;
 layout(constant_id = 3) const uint BIAS_TYPE = 0; // 0: none
+layout(constant_id = 4) const bool QUADS = false;
 
 layout(set = 0, binding = 0) uniform Params
 {
     uint m_size, n_size, k_size;
 };
-layout(set = 0, binding = 1) readonly buffer X
-{
-    uint x_words[];
-};
-layout(set = 0, binding = 2) readonly buffer W
-{
-    uint w_words[];
-};
+QUAD_INPUT(x, 1)
+QUAD_INPUT(w, 2)
 layout(set = 0, binding = 3) readonly buffer Bias
 {
     uint bias_words[];
@@ -49,7 +45,13 @@ void main()
         return;
     for (uint m = 0u; m < uint(MAX_M); m++)
         sums[m] = 0.0;
-    if (n < n_size)
+    if (n < n_size && QUADS)
+        for (uint k = lane; k < k_size / 4u; k += LANES) {
+            const vec4 w = decode_quad_float(LOAD_QUAD(w, n * (k_size / 4u) + k, W_TYPE), W_TYPE);
+            for (uint m = 0u; m < m_size; m++)
+                sums[m] += dot(w, decode_quad_float(LOAD_QUAD(x, m * (k_size / 4u) + k, X_TYPE), X_TYPE));
+        }
+    else if (n < n_size)
         for (uint k = lane; k < k_size; k += LANES) {
             const float w = LOAD_FLOAT(w_words, n * k_size + k, W_TYPE);
             for (uint m = 0u; m < m_size; m++)

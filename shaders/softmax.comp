@@ -8,6 +8,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
+#include "attention_mask.glsl"
 #include "flat_id.glsl"
 #include "quad_io.glsl"
 #include "tensor_io.glsl"
@@ -27,8 +28,7 @@ layout(set = 0, binding = 0) uniform Params
 #ifdef MASKED
     uint stride; // from row to row; zeros are written up to it
     uint inner_size, queries, first_query;
-    uint causal_first; // keys that query 0 of the whole call may attend to
-    uint mask_outer, mask_inner, mask_query, mask_key;
+    ATTENTION_MASK_PARAMS
 #endif
 };
 #ifdef MASKED
@@ -49,7 +49,6 @@ QUAD_OUTPUT(y, 2)
 #include "reduce.glsl"
 #include "row_words.glsl"
 
-#define MINUS_INFINITY uintBitsToFloat(0xff800000u)
 
 uint row; // of this work group
 
@@ -68,15 +67,7 @@ float masked(float value, uint i)
 #ifdef MASKED
     const uint query = row % queries + first_query;
     const uint inner = row / queries % inner_size, outer = row / queries / inner_size;
-    if (i >= n || (CAUSAL && i >= causal_first + query))
-        return MINUS_INFINITY;
-    if (MASK_TYPE != 0u) {
-        const uint at = outer * mask_outer + inner * mask_inner + query * mask_query + i * mask_key;
-        if (MASK_TYPE == DTYPE_BOOL)
-            value = LOAD_INT(mask_words, at, DTYPE_BOOL) != 0 ? value : MINUS_INFINITY;
-        else
-            value += LOAD_FLOAT(mask_words, at, MASK_TYPE);
-    }
+    value = i < n ? MASKED_SCORE(value, outer, inner, query, i) : MINUS_INFINITY;
 #endif
     return value;
 }

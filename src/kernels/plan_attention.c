@@ -117,6 +117,14 @@ static qvk_status plan_products(qvk__planner *planner, const attention_call *c, 
     return qvk__plan_product(planner, &product, err);
 }
 
+/* ATTENTION_MASK_PARAMS of shaders/lib/attention_mask.glsl. */
+static void add_mask(const qvk__attention *attention, qvk__dispatch *d)
+{
+    qvk__dispatch_int(d, attention->first_key + 1);
+    for (int i = 0; i < 4; i++)
+        qvk__dispatch_int(d, attention->mask_strides[i]);
+}
+
 static qvk_status plan_masked_softmax(qvk__planner *planner, const attention_call *c, uint64_t first,
                                       uint64_t count, qvk_error *err)
 {
@@ -139,11 +147,127 @@ static qvk_status plan_masked_softmax(qvk__planner *planner, const attention_cal
     qvk__dispatch_int(&d, a->heads);
     qvk__dispatch_uint(&d, count);
     qvk__dispatch_uint(&d, first);
-    qvk__dispatch_int(&d, a->first_key + 1);
-    for (int i = 0; i < 4; i++)
-        qvk__dispatch_int(&d, a->mask_strides[i]);
+    add_mask(a, &d);
     qvk__dispatch_groups(planner, &d, rows);
     return planner->dispatch(planner, &d, err);
+}
+
+/* Products, softmax, products, in pieces of queries. Scratch and pieces go by the keys there may be, so that
+ * a growing cache changes parameters only. */
+static qvk_status plan_composed(qvk__planner *planner, attention_call *c, qvk_error *err)
+{
+    const qvk__attention *a = &c->shape;
+    const uint64_t queries = (uint64_t)a->queries,
+                   limit = QVK__MIN(SCORE_BYTES, planner->caps->max_storage_range);
+    const uint64_t row_bytes =
+        (uint64_t)(a->batch * a->heads) * qvk__round_up((uint64_t)QVK__MAX(a->capacity, 1), 8) * 4;
+    const uint64_t piece = QVK__MIN(queries, QVK__MAX(limit / row_bytes, 1));
+
+    QVK__TRY(planner->scratch(planner, piece * row_bytes, &c->scores, err));
+    for (uint64_t first = 0; first < queries; first += piece) {
+        const uint64_t count = QVK__MIN(piece, queries - first);
+        QVK__TRY(plan_products(planner, c, false, first, count, err));
+        QVK__TRY(plan_masked_softmax(planner, c, first, count, err));
+        QVK__TRY(plan_products(planner, c, true, first, count, err));
+    }
+    return QVK_OK;
+}
+
+/* ---- few queries ---------------------------------------------------------------------------------------- */
+
+/* Of attention_decode.comp. */
+#define DECODE_CHUNK    128
+#define DECODE_MAX_ROWS 8
+#define DECODE_MAX_HEAD 256
+
+static bool fits_decode(const qvk__planner *planner, const qvk__attention *a)
+{
+    return !qvk__is_vector8(planner) && a->queries * (a->heads / a->kv_heads) <= DECODE_MAX_ROWS &&
+           a->head_dim <= DECODE_MAX_HEAD && a->head_dim % 4 == 0 && a->value_dim % 4 == 0;
+}
+
+static void add_heads(qvk__dispatch *d, const qvk_tensor *tensor, bool heads_last)
+{
+    const qvk__matrix matrix = heads_of(tensor, 0, heads_last);
+
+    qvk__dispatch_uint(d, matrix.outer);
+    qvk__dispatch_uint(d, matrix.inner);
+    qvk__dispatch_uint(d, matrix.row);
+}
+
+static qvk_status plan_parts(qvk__planner *planner, const attention_call *c, uint64_t chunks, qvk_error *err)
+{
+    const qvk__attention *a = &c->shape;
+    const uint64_t rows = (uint64_t)(a->queries * (a->heads / a->kv_heads));
+    qvk__dispatch d = {.kernel = QVK__KERNEL_ATTENTION_DECODE};
+
+    qvk__dispatch_read(&d, qvk__ref_value(c->query));
+    qvk__dispatch_read(&d, qvk__ref_value(c->key));
+    qvk__dispatch_read(&d, qvk__ref_value(c->value));
+    qvk__dispatch_read(&d, qvk__ref_value(a->mask ? c->mask : c->query));
+    qvk__dispatch_write(&d, c->scores);
+    qvk__dispatch_spec(&d, qvk__device_dtype(a->query->dtype));
+    qvk__dispatch_spec(&d, qvk__device_dtype(a->key->dtype));
+    qvk__dispatch_spec(&d, qvk__device_dtype(a->value->dtype));
+    qvk__dispatch_spec(&d, a->mask ? qvk__device_dtype(a->mask->dtype) : QVK_DTYPE_NONE);
+    qvk__dispatch_spec(&d, a->causal);
+    qvk__dispatch_spec(&d, (uint32_t)rows);
+    qvk__dispatch_int(&d, a->batch);
+    qvk__dispatch_int(&d, a->kv_heads);
+    qvk__dispatch_int(&d, a->heads / a->kv_heads);
+    qvk__dispatch_int(&d, a->keys);
+    qvk__dispatch_uint(&d, chunks);
+    qvk__dispatch_int(&d, a->head_dim);
+    qvk__dispatch_int(&d, a->value_dim);
+    add_heads(&d, a->query, a->heads_last);
+    add_heads(&d, a->key, a->heads_last);
+    add_heads(&d, a->value, a->heads_last);
+    qvk__dispatch_float(&d, (float)a->scale);
+    add_mask(a, &d);
+    const uint64_t elements = (uint64_t)(a->batch * a->kv_heads * a->keys);
+    d.bytes = elements * (uint64_t)a->head_dim * qvk_dtype_bytes(a->key->dtype) +
+              elements * (uint64_t)a->value_dim * qvk_dtype_bytes(a->value->dtype);
+    d.ops = 2 * elements * rows * (uint64_t)(a->head_dim + a->value_dim);
+    qvk__dispatch_groups(planner, &d, (uint64_t)(a->batch * a->kv_heads) * chunks);
+    return planner->dispatch(planner, &d, err);
+}
+
+static qvk_status plan_combination(qvk__planner *planner, const attention_call *c, uint64_t chunks,
+                                   qvk_error *err)
+{
+    const qvk__attention *a = &c->shape;
+    const qvk_tensor *y = planner->desc(planner, c->out);
+    const uint64_t rows = (uint64_t)(a->batch * a->heads * a->queries);
+    qvk__dispatch d = {.kernel = QVK__KERNEL_ATTENTION_COMBINE};
+
+    qvk__dispatch_read(&d, c->scores);
+    qvk__dispatch_write(&d, qvk__ref_value(c->out));
+    qvk__dispatch_spec(&d, qvk__device_dtype(y->dtype));
+    qvk__dispatch_uint(&d, rows);
+    qvk__dispatch_uint(&d, chunks);
+    qvk__dispatch_int(&d, a->value_dim);
+    qvk__dispatch_int(&d, a->kv_heads);
+    qvk__dispatch_int(&d, a->heads / a->kv_heads);
+    qvk__dispatch_int(&d, a->queries * (a->heads / a->kv_heads));
+    add_heads(&d, y, a->heads_last);
+    d.bytes = rows * chunks * (uint64_t)(a->value_dim + 2) * 4;
+    d.ops = 2 * rows * chunks * (uint64_t)a->value_dim;
+    qvk__dispatch_groups(planner, &d, rows);
+    return planner->dispatch(planner, &d, err);
+}
+
+/* A few query rows: work groups share the keys out, and what they find is put together. */
+static qvk_status plan_decode(qvk__planner *planner, attention_call *c, qvk_error *err)
+{
+    const qvk__attention *a = &c->shape;
+    const uint64_t rows = (uint64_t)(a->batch * a->heads * a->queries),
+                   part = (uint64_t)(a->value_dim + 2) * 4;
+    const uint64_t most = qvk__div_up((uint64_t)a->capacity, DECODE_CHUNK);
+    const uint64_t chunks = qvk__div_up((uint64_t)a->keys, DECODE_CHUNK);
+
+    QVK__TRY(planner->scratch(planner, rows * most * part, &c->scores, err));
+    QVK__TRY(plan_parts(planner, c, chunks, err));
+    return plan_combination(planner, c, chunks, err);
 }
 
 qvk_status qvk__plan_sdpa(qvk__planner *planner, const qvk__node *node, qvk_error *err)
@@ -170,20 +294,9 @@ qvk_status qvk__plan_sdpa(qvk__planner *planner, const qvk__node *node, qvk_erro
         QVK__TRY(plan_cache_update(planner, qvk__call_value(node, 1), c.key, a->first_key, err));
         QVK__TRY(plan_cache_update(planner, qvk__call_value(node, 2), c.value, a->first_key, err));
     }
-    const uint64_t queries = (uint64_t)a->queries,
-                   row_bytes = (uint64_t)(a->batch * a->heads) * score_row(a) * 4;
-    if (queries == 0 || row_bytes == 0)
+    if (a->batch * a->heads * a->queries * a->keys == 0)
         return QVK_OK;
-    const uint64_t limit = QVK__MIN(SCORE_BYTES, planner->caps->max_storage_range);
-    const uint64_t piece = QVK__MIN(queries, QVK__MAX(limit / row_bytes, 1));
-    QVK__TRY(planner->scratch(planner, piece * row_bytes, &c.scores, err));
-    for (uint64_t first = 0; first < queries; first += piece) {
-        const uint64_t count = QVK__MIN(piece, queries - first);
-        QVK__TRY(plan_products(planner, &c, false, first, count, err));
-        QVK__TRY(plan_masked_softmax(planner, &c, first, count, err));
-        QVK__TRY(plan_products(planner, &c, true, first, count, err));
-    }
-    return QVK_OK;
+    return fits_decode(planner, a) ? plan_decode(planner, &c, err) : plan_composed(planner, &c, err);
 }
 
 /* ---- rotary embeddings ---------------------------------------------------------------------------------- */

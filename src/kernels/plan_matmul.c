@@ -6,7 +6,7 @@
 #include "kernels/plan.h"
 
 /* Up to this many rows every weight is read once by matvec.comp (its MAX_M). */
-#define MATVEC_ROWS 4
+#define MATVEC_ROWS 8
 /* Outputs a work group of matvec.comp makes (its ROWS). */
 #define MATVEC_OUTPUTS 4
 
@@ -129,7 +129,9 @@ static bool fits_matvec(const qvk__product *product)
 
 static qvk_status plan_matvec(qvk__planner *planner, const qvk__product *product, qvk_error *err)
 {
-    qvk__dispatch d = {.kernel = product->m == 1 ? QVK__KERNEL_MATVEC_1 : QVK__KERNEL_MATVEC_4,
+    qvk__dispatch d = {.kernel = product->m == 1   ? QVK__KERNEL_MATVEC_1
+                                 : product->m <= 4 ? QVK__KERNEL_MATVEC_4
+                                                   : QVK__KERNEL_MATVEC_8,
                        .bytes = count_bytes(product),
                        .ops = count_ops(product)};
 
@@ -141,6 +143,7 @@ static qvk_status plan_matvec(qvk__planner *planner, const qvk__product *product
     qvk__dispatch_spec(&d, qvk__device_dtype(product->b.dtype));
     qvk__dispatch_spec(&d, qvk__device_dtype(product->c.dtype));
     qvk__dispatch_spec(&d, qvk__device_dtype(product->d_dtype));
+    qvk__dispatch_spec(&d, product->k % 4 == 0);
     qvk__dispatch_uint(&d, product->m);
     qvk__dispatch_uint(&d, product->n);
     qvk__dispatch_uint(&d, product->k);

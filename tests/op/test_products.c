@@ -19,6 +19,7 @@ static const linear_case linear_cases[] = {
     {"one output", 1, 1, 1, false, QVK_DTYPE_F32},
     {"four rows", 4, 19, 70, true, QVK_DTYPE_F32},
     {"three rows, fp16", 3, 21, 67, true, QVK_DTYPE_F16},
+    {"seven rows, quads", 7, 30, 64, true, QVK_DTYPE_F16},
     {"five rows", 5, 33, 40, false, QVK_DTYPE_F32},
     {"sixteen rows, fp16", 16, 65, 34, true, QVK_DTYPE_F16},
     {"whole tiles", 128, 128, 64, true, QVK_DTYPE_F32},
