@@ -38,12 +38,10 @@ typedef struct qvk_context_params {
                   * best Vulkan device: discrete, integrated, virtual, then CPU implementations */
     const char *
         disable; /* comma-separated features not to use, as qvk_device_info.features names them; NULL: none */
-    const char
-        *cache_dir; /* folder for pipeline cache, self-test verdicts and tuning; NULL: nothing kept on disk */
-    bool validation;     /* load the Vulkan validation layer, with synchronization validation */
-    bool no_tuning;      /* skip self-test and tuning of kernels at first use */
-    uint32_t timeout_ms; /* longest wait for the device; 0: 20 s (CPU implementations: 120 s) */
-    qvk_log_fn log;      /* NULL: silent */
+    const char *cache_dir; /* folder for the pipeline cache; NULL: nothing kept on disk */
+    bool validation;       /* load the Vulkan validation layer, with synchronization validation */
+    uint32_t timeout_ms;   /* longest wait for the device; 0: 20 s (CPU implementations: 120 s) */
+    qvk_log_fn log;        /* NULL: silent */
     void *log_user;
     const qvk_vulkan_objects *vulkan; /* NULL: the context makes its own */
 } qvk_context_params;

@@ -28,7 +28,6 @@ class ContextParams(Structure):  # qvk_context_params
         ("disable", c_char_p),
         ("cache_dir", c_char_p),
         ("validation", c_bool),
-        ("no_tuning", c_bool),
         ("timeout_ms", c_uint32),
         ("log", c_void_p),
         ("log_user", c_void_p),

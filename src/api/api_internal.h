@@ -12,7 +12,6 @@
 struct qvk_context {
     atomic_int users; /* the caller and every module */
     qvk__gpu *gpu;    /* NULL: reference executor */
-    bool tuning;
     qvk_log_fn log;
     void *log_user;
 };

@@ -95,7 +95,6 @@ qvk_status qvk_context_create(const qvk_context_params *params, qvk_context **ou
     context = qvk__alloc_zeroed(1, sizeof *context);
     QVK__CHECK(context, err, QVK_OUT_OF_MEMORY, "out of memory");
     atomic_init(&context->users, 1);
-    context->tuning = !params->no_tuning;
     context->log = params->log;
     context->log_user = params->log_user;
     if (!params->device || strcmp(params->device, "cpu") != 0) {

@@ -39,7 +39,6 @@ static qvk_status open_engine(qvk_context *context, const qvk_delegate_params *p
 {
     const qvk__session_params session = {
         .verify = params && params->verify,
-        .tuning = context->tuning,
         .log = forward_log,
         .log_user = context,
     };

@@ -23,7 +23,6 @@ static qvk_status open_session(qvk_context *context, const char *name, const qvk
     const qvk__session_params session_params = {
         .verify = params && params->verify,
         .profile = params && params->profile,
-        .tuning = context->tuning,
         .log = forward_log,
         .log_user = context,
     };

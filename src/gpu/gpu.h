@@ -91,7 +91,7 @@ typedef struct qvk__gpu_params {
      * QVK_UNSUPPORTED where the layer is not installed. */
     bool validation;
     bool null_device;      /* the null device, with spec-minimum limits */
-    const char *cache_dir; /* pipeline cache and self-test verdicts; NULL or "": none kept on disk */
+    const char *cache_dir; /* pipeline cache; NULL or "": none kept on disk */
     uint32_t timeout_ms;   /* per wait for the device; 0: 20 s (CPU devices: 120 s) */
     /* level 0 error, 1 warning, 2 info; called from any thread that uses the gpu; NULL: silent. */
     void (*log)(void *user, int level, const char *message);

@@ -14,7 +14,6 @@ typedef struct qvk__session qvk__session; /* one loaded program */
 
 typedef struct qvk__session_params {
     bool verify, profile;
-    bool tuning; /* self-test and tune kernels at first use */
     void (*log)(void *user, int level, const char *message);
     void *log_user;
 } qvk__session_params;
