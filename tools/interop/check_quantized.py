@@ -52,7 +52,7 @@ def main():
         total += 1
         try:
             error = error_of(qvk, folder, case)
-            good += error < LIMIT
+            good += int(error < LIMIT)
             if error >= LIMIT:
                 print(f"{name}: error {error:.1e}")
         except Exception as problem:
