@@ -33,7 +33,7 @@ typedef struct scheme {
 static const scheme schemes[] = {{"4w", 4, false}, {"8w", 8, false}, {"8da4w", 4, true}, {"8da8w", 8, true}};
 
 /* One layer: values and their data, in the order of `enum`. */
-enum { X, ACT_SCALES, ACT_ZERO_POINTS, WEIGHTS, WEIGHT_SCALES, Y, N_VALUES };
+enum { X, WEIGHTS, WEIGHT_SCALES, Y, N_VALUES };
 
 typedef struct layer {
     const scheme *scheme;
@@ -81,53 +81,20 @@ static void fill(layer *l)
             (double)((1.5f + random_float()) / (l->scheme->bits == 4 ? 4.0f : 64.0f) / sqrtf((float)l->K)));
 }
 
-static void add_choose(layer *l)
-{
-    static const int64_t block[2] = {1, 0};
-    int64_t *sizes = qvk__arena_memdup(&l->graph.arena, block, sizeof block);
-    const int32_t outs[] = {ACT_SCALES, ACT_ZERO_POINTS};
-
-    sizes[1] = l->K;
-    const qvk__arg args[] = {qvk__arg_from_value(X),
-                             {.kind = QVK__ARG_STRING, .u.s = "ASYMMETRIC"},
-                             {.kind = QVK__ARG_INTS, .count = 2, .u.ints = sizes},
-                             {0},
-                             qvk__arg_from_int(-128),
-                             qvk__arg_from_int(127),
-                             {0},
-                             {0},
-                             {0},
-                             qvk__arg_from_bool(false)};
-    qvk__graph_add_node(&l->graph, QVK__OP_TORCHAO_CHOOSE_QPARAMS_AFFINE, "choose", args, 10, outs, 2);
-}
+/* Operators by [dynamic][8 bits]; the dynamic ones choose their scales, as in a loaded program. */
+static const qvk__op ops[2][2] = {{QVK__OP_ET_LINEAR_Q4GSW, QVK__OP_QVK_LINEAR_Q8GSW},
+                                  {QVK__OP_QVK_LINEAR_D8_Q4GSW, QVK__OP_QVK_LINEAR_D8_Q8GSW}};
 
 static void add_linear(layer *l)
 {
-    const qvk__arg group = qvk__arg_from_int(l->group ? l->group : l->K);
+    const qvk__arg args[] = {qvk__arg_from_value(X),
+                             qvk__arg_from_value(WEIGHTS),
+                             qvk__arg_from_value(WEIGHT_SCALES),
+                             qvk__arg_from_int(l->group ? l->group : l->K),
+                             {0}};
     const int32_t y = Y;
 
-    if (l->scheme->dynamic) {
-        const qvk__arg args[] = {qvk__arg_from_value(X),
-                                 qvk__arg_from_value(ACT_SCALES),
-                                 qvk__arg_from_value(ACT_ZERO_POINTS),
-                                 qvk__arg_from_value(WEIGHTS),
-                                 {0},
-                                 qvk__arg_from_value(WEIGHT_SCALES),
-                                 group,
-                                 {0}};
-        qvk__graph_add_node(
-            &l->graph, l->scheme->bits == 4 ? QVK__OP_ET_LINEAR_DQ8CA_Q4GSW : QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW,
-            "linear", args, 8, &y, 1);
-    } else {
-        const qvk__arg args[] = {qvk__arg_from_value(X),
-                                 qvk__arg_from_value(WEIGHTS),
-                                 qvk__arg_from_value(WEIGHT_SCALES),
-                                 group,
-                                 {0}};
-        qvk__graph_add_node(&l->graph,
-                            l->scheme->bits == 4 ? QVK__OP_ET_LINEAR_Q4GSW : QVK__OP_QVK_LINEAR_Q8GSW,
-                            "linear", args, 5, &y, 1);
-    }
+    qvk__graph_add_node(&l->graph, ops[l->scheme->dynamic][l->scheme->bits == 8], "linear", args, 5, &y, 1);
 }
 
 static void layer_make(layer *l, const scheme *s, qvk_dtype act, int64_t M, int64_t N, int64_t K,
@@ -136,8 +103,6 @@ static void layer_make(layer *l, const scheme *s, qvk_dtype act, int64_t M, int6
     *l = (layer){.scheme = s, .M = M, .N = N, .K = K, .group = group, .act = act};
     const int64_t groups = group ? (K + group - 1) / group : 1;
     set_tensor(&l->values[X], act, 2, M, K, true);
-    set_tensor(&l->values[ACT_SCALES], act, 1, M, 0, false);
-    set_tensor(&l->values[ACT_ZERO_POINTS], QVK_DTYPE_I8, 1, M, 0, false);
     set_tensor(&l->values[WEIGHTS], s->bits == 4 ? QVK_DTYPE_U8 : QVK_DTYPE_I8, 2, N,
                s->bits == 4 ? (K + 7) / 8 * 4 : K, true);
     set_tensor(&l->values[WEIGHT_SCALES], QVK_DTYPE_F32, 2, groups, N, true);
@@ -152,8 +117,6 @@ static void layer_make(layer *l, const scheme *s, qvk_dtype act, int64_t M, int6
             l->graph.values.data[i].constant = &l->constants[i];
         }
     }
-    if (s->dynamic)
-        add_choose(l);
     add_linear(l);
 }
 
@@ -181,9 +144,7 @@ static void cut_layer(const layer *l, const int64_t *rows, int64_t n_rows, int64
     for (int64_t g = 0; g < l->values[WEIGHT_SCALES].sizes[0]; g++)
         memcpy((float *)small->values[WEIGHT_SCALES].data + g * columns,
                (const float *)l->values[WEIGHT_SCALES].data + g * l->N + first, (size_t)columns * 4);
-    for (int i = ACT_SCALES; i <= Y; i++)
-        if (!small->values[i].data)
-            small->values[i].data = qvk__alloc_zeroed(qvk_tensor_bytes(&small->values[i]) + 16, 1);
+    small->values[Y].data = qvk__alloc_zeroed(qvk_tensor_bytes(&small->values[Y]) + 16, 1);
 }
 
 static qvk_status run_reference(layer *l, qvk_error *err)

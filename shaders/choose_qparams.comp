@@ -8,7 +8,7 @@
 #endif
 
 #include "elements.glsl"
-#include "exact.glsl"
+#include "qparams.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 64u;
@@ -51,19 +51,6 @@ shared vec2 shared_range[THREADS];
 
 ELEMENT_READER(read_x, x_words)
 
-// NaN is kept as low > high: (inf, -inf) never occurs otherwise, as 0 is always inside.
-const vec2 NAN_RANGE = vec2(1.0, -1.0);
-
-vec2 join(vec2 a, vec2 b)
-{
-    return a.x > a.y ? a : b.x > b.y ? b : vec2(min(a.x, b.x), max(a.y, b.y));
-}
-
-vec2 join_value(vec2 range, float x)
-{
-    return is_nan(x) ? NAN_RANGE : join(range, vec2(x));
-}
-
 vec2 join_pair(vec2 range, uint halves)
 {
     const vec2 x = unpackHalf2x16(halves);
@@ -79,7 +66,7 @@ vec2 range_of_run(uint run_index, uint me, uint team)
         return range;
     if (x_type == 0u) {
         for (uint i = first + me; i < last; i += team)
-            range = join(range, vec2(uintBitsToFloat(x_words[2u * i]), uintBitsToFloat(x_words[2u * i + 1u])));
+            range = join_ranges(range, vec2(uintBitsToFloat(x_words[2u * i]), uintBitsToFloat(x_words[2u * i + 1u])));
     } else if ((run & 1u) == 0u && x_type == DTYPE_F16) {
         for (uint i = (first >> 1) + me; i < (last + 1u) >> 1; i += team)
             range = join_pair(range, 2u * i + 1u < last ? x_words[i] : x_words[i] & 0xffffu);
@@ -96,7 +83,7 @@ void find_ranges(uint first_run, out vec2 ranges[4])
 {
     for (uint r = 0u; r < RUNS; r++) {
         const vec2 mine = range_of_run(first_run + r, gl_SubgroupInvocationID, THREADS);
-        const bool nan = subgroupMax(mine.x > mine.y ? 1u : 0u) != 0u;
+        const bool nan = subgroupMax(is_nan_range(mine) ? 1u : 0u) != 0u;
         ranges[r] = nan ? NAN_RANGE : vec2(subgroupMin(mine.x), subgroupMax(mine.y));
     }
 }
@@ -110,7 +97,7 @@ void find_ranges(uint first_run, out vec2 ranges[4])
     for (uint step = team >> 1; step > 0u; step >>= 1) {
         if (me < step)
             shared_range[gl_LocalInvocationIndex] =
-                join(shared_range[gl_LocalInvocationIndex], shared_range[gl_LocalInvocationIndex + step]);
+                join_ranges(shared_range[gl_LocalInvocationIndex], shared_range[gl_LocalInvocationIndex + step]);
         barrier();
     }
     for (uint r = 0u; r < RUNS; r++)
@@ -118,51 +105,39 @@ void find_ranges(uint first_run, out vec2 ranges[4])
 }
 #endif
 
-float in_type(float x)
-{
-    return half_steps != 0u ? round_to_half(x) : x;
-}
-
 float scale_of(vec2 range)
 {
-    float scale;
-    if (range.x > range.y)
-        return uintBitsToFloat(NAN_BITS);
-    if (mapping == SYMMETRIC) {
-        scale = in_type(exact_div(max(-range.x, range.y), (quant_max - quant_min) * 0.5));
-    } else if (mapping == NO_CLIPPING) {
-        scale = max(in_type(exact_div(range.x, quant_min)), in_type(exact_div(range.y, quant_max)));
-    } else {
-        precise float span = range.y - range.x;
-        scale = in_type(exact_div(in_type(span), quant_max - quant_min));
-    }
-    return max(scale, eps);
+    const bool is_half = half_steps != 0u;
+    if (is_nan_range(range) || mapping == ASYMMETRIC || mapping == PER_TOKEN)
+        return scale_of_range(range, quant_max - quant_min, eps, is_half);
+    if (mapping == SYMMETRIC)
+        return max(in_type(exact_div(max(-range.x, range.y), (quant_max - quant_min) * 0.5), is_half), eps);
+    return max(max(in_type(exact_div(range.x, quant_min), is_half), in_type(exact_div(range.y, quant_max), is_half)),
+               eps);
 }
 
-// As in the reference, with NaN and infinities spelled out.
-float zero_point_of(vec2 range, float scale)
+// choose_qparams_per_token_asymmetric: the end of the range with the smaller error decides, rounding comes last.
+float zero_point_per_token(vec2 range, float scale)
 {
-    const bool nan = range.x > range.y;
-    if (mapping == SYMMETRIC || mapping == NO_CLIPPING)
-        return trunc((quant_max + quant_min + 1.0) * 0.5);
-    if (mapping == PER_TOKEN) {
-        if (nan || !is_finite(range.y))
-            return nan_zero_point;
-        if (!is_finite(scale))
-            return 127.0;
-        const float low = in_type(exact_div(range.x, scale)), high = in_type(exact_div(range.y, scale));
-        precise float from_low = -128.0 + low, from_high = 127.0 + high;
-        precise float balance = in_type(from_low) + in_type(from_high);
-        precise float below = -128.0 - low, above = 127.0 - high;
-        const float zero_point = in_type(balance > 0.0 ? below : above);
-        return roundEven(clamp(zero_point, -128.0, 127.0));
-    }
-    if (nan || !is_finite(range.x))
+    const bool is_half = half_steps != 0u;
+    if (is_nan_range(range) || !is_finite(range.y))
         return nan_zero_point;
     if (!is_finite(scale))
-        return quant_min;
-    const float steps = roundEven(in_type(exact_div(range.x, scale)));
-    return clamp(quant_min - steps, quant_min, quant_max);
+        return 127.0;
+    const float low = in_type(exact_div(range.x, scale), is_half), high = in_type(exact_div(range.y, scale), is_half);
+    precise float from_low = -128.0 + low, from_high = 127.0 + high;
+    precise float balance = in_type(from_low, is_half) + in_type(from_high, is_half);
+    precise float below = -128.0 - low, above = 127.0 - high;
+    return roundEven(clamp(in_type(balance > 0.0 ? below : above, is_half), -128.0, 127.0));
+}
+
+float zero_point_of(vec2 range, float scale)
+{
+    if (mapping == SYMMETRIC || mapping == NO_CLIPPING)
+        return trunc((quant_max + quant_min + 1.0) * 0.5);
+    if (mapping == PER_TOKEN)
+        return zero_point_per_token(range, scale);
+    return zero_point_of_range(range, scale, quant_min, quant_max, nan_zero_point, half_steps != 0u);
 }
 
 void main()

@@ -13,6 +13,7 @@
 #include "elements.glsl"
 #include "linear.glsl"
 #include "qint8.glsl"
+#include "qparams.glsl"
 
 #define IS_INT (ACT >= 3)
 #if IS_INT
@@ -71,6 +72,39 @@ ELEMENT_READER(read_zero_point, zero_point_words)
 
 shared float shared_totals[SUBGROUPS * SUMS];
 shared int shared_sums[ONE_GROUP != 0u ? SUBGROUPS * SUMS : 1u];
+#if ACT >= 4
+shared vec2 shared_ranges[SUBGROUPS];
+#endif
+
+#if ACT >= 4
+vec4 load4(uint row, uint k)
+{
+#if ACT == 4
+    return uintBitsToFloat(activations[(row * row_words + k) / 4u]);
+#else
+    const uvec4 quad = activations[(row * row_words + k / 2u) / 4u];
+    const uvec2 pair = (k & 4u) == 0u ? quad.xy : quad.zw;
+    return vec4(unpackHalf2x16(pair.x), unpackHalf2x16(pair.y));
+#endif
+}
+
+// Of a row, found by the whole work group.
+vec2 range_of(uint row)
+{
+    vec2 range = vec2(0.0);
+    for (uint k = gl_LocalInvocationIndex * 8u; k < k_padded; k += THREADS * 8u)
+        range = join_values(join_values(range, load4(row, k)), load4(row, k + 4u));
+    for (uint step = 1u; step < SUBGROUP; step <<= 1)
+        range = join_ranges(range, vec2(subgroupShuffleXor(range.x, step), subgroupShuffleXor(range.y, step)));
+    barrier(); // the row before may still be read
+    if (gl_LocalInvocationIndex % SUBGROUP == 0u)
+        shared_ranges[gl_LocalInvocationIndex / SUBGROUP] = range;
+    barrier();
+    for (uint s = 0u; s < SUBGROUPS; s++)
+        range = join_ranges(range, shared_ranges[s]);
+    return range;
+}
+#endif
 
 #if IS_INT
 struct Quantizer
@@ -81,18 +115,27 @@ struct Quantizer
 
 Quantizer quantizer_of(uint row)
 {
-    float scale = activation_scale;
+    float scale = activation_scale, inverse = activation_inverse_scale;
     int zero_point = activation_zero_point;
-    if (scale_type != 0u) {
+#if ACT >= 4
+    if (chosen_here != 0u) {
+        const vec2 range = range_of(row);
+        scale = int8_scale(range, ACT == 5);
+        inverse = exact_div(1.0, scale);
+        zero_point = int(int8_zero_point(range, scale, ACT == 5));
+    } else if (scale_type != 0u) {
         const uint index = per_row != 0u ? row : 0u;
         scale = read_scale(scale_type, index);
+        inverse = exact_div(1.0, scale);
         zero_point = int(clamp(read_zero_point(zero_point_type, index), -128.0, 127.0));
-    } else if (scales_in_rows != 0u) {
+    }
+#else
+    if (scales_in_rows != 0u) {
         const uvec4 tail = activations[row * (row_words / 4u) + k_padded / 16u];
         scale = uintBitsToFloat(tail.x);
         zero_point = int(tail.y);
     }
-    const float inverse = scale_type != 0u ? exact_div(1.0, scale) : activation_inverse_scale;
+#endif
     return Quantizer(is_finite(scale) ? scale : uintBitsToFloat(NAN_BITS), inverse, zero_point);
 }
 #endif
@@ -181,17 +224,6 @@ struct Operand
 };
 
 #if ACT >= 4
-vec4 load4(uint row, uint k)
-{
-#if ACT == 4
-    return uintBitsToFloat(activations[(row * row_words + k) / 4u]);
-#else
-    const uvec4 quad = activations[(row * row_words + k / 2u) / 4u];
-    const uvec2 pair = (k & 4u) == 0u ? quad.xy : quad.zw;
-    return vec4(unpackHalf2x16(pair.x), unpackHalf2x16(pair.y));
-#endif
-}
-
 ivec4 quantize4(vec4 x, Quantizer q)
 {
     const float z = float(q.zero_point);
@@ -263,7 +295,11 @@ float result_of(uint panel, uint m, uint lane, uint n)
 }
 
 // One word of the result: a float32, two float16 or four int8 of a row.
+#if IS_INT
+void store_word(uint index, uint first_panel, Quantizer quantizers[ROWS])
+#else
 void store_word(uint index, uint first_panel)
+#endif
 {
     const uint shift = elements_shift(out_type), per_word = 1u << shift;
     const uint words = PANELS * PANEL >> shift, m = index / words, first = index % words << shift;
@@ -272,7 +308,10 @@ void store_word(uint index, uint first_panel)
     if (first_n >= last_column)
         return;
 #if IS_INT
-    const Quantizer quantizer = quantizer_of(m);
+    Quantizer quantizer = quantizers[0];
+    [[unroll]] for (uint r = 1u; r < ROWS; r++)
+        if (r == m)
+            quantizer = quantizers[r];
 #endif
     for (uint i = 0u; i < per_word; i++) {
         const uint column = first + i, n = min(first_n + i, n_padded - 1u);
@@ -308,6 +347,10 @@ void main()
             total[p][m] = 0.0;
             sum[p][m] = SUM(0);
         }
+    // Weights are asked for a round ahead, the first ones before anything else.
+    uvec4 next[PANELS];
+    [[unroll]] for (uint p = 0u; p < PANELS; p++)
+        next[p] = weights[(min(first_panel + p, last_panel) * n_chunks + min(slot, n_chunks - 1u)) * PANEL + lane];
 #if IS_INT
     Quantizer quantizers[ROWS];
     [[unroll]] for (uint m = 0u; m < ROWS; m++)
@@ -316,8 +359,11 @@ void main()
 
     for (uint c = slot; c < n_chunks; c += SLOTS) {
         uvec4 w[PANELS];
-        [[unroll]] for (uint p = 0u; p < PANELS; p++)
-            w[p] = weights[(min(first_panel + p, last_panel) * n_chunks + c) * PANEL + lane];
+        [[unroll]] for (uint p = 0u; p < PANELS; p++) {
+            w[p] = next[p];
+            if (c + SLOTS < n_chunks)
+                next[p] = weights[(min(first_panel + p, last_panel) * n_chunks + c + SLOTS) * PANEL + lane];
+        }
         [[unroll]] for (uint i = 0u; i < 4u; i++) {
             const uint k = c * CHUNK + i * PER_WORD;
             Operand a[ROWS];
@@ -371,5 +417,9 @@ void main()
         }
     barrier();
     for (uint i = gl_LocalInvocationIndex; i < SUMS >> elements_shift(out_type); i += THREADS)
+#if IS_INT
+        store_word(i, first_panel, quantizers);
+#else
         store_word(i, first_panel);
+#endif
 }

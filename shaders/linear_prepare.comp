@@ -3,6 +3,8 @@
 // quantized row come eight words more: its scale and zero point (of a pair: both scales, then both zero points).
 //
 // X       type of the source: 1 float32, 2 float16, 5 int8 (the codes of elements.glsl)
+// RANGE   scales and zero points are chosen here, as torchao.choose_qparams_affine would: a work group makes a row (or a
+//         pair). 2: the work group is one subgroup, for CPU devices, where barriers are dear.
 // FORM    what the words hold:
 //   FORM_F32   a float32
 //   FORM_F16   two float16
@@ -11,10 +13,14 @@
 //   FORM_PAIR  q - zero_point of an even row plus 65536 times that of the next
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#if RANGE == 2
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
 
 #include "elements.glsl"
 #include "flat_id.glsl"
 #include "qint8.glsl"
+#include "qparams.glsl"
 
 #define FORM_F32  0
 #define FORM_F16  1
@@ -23,6 +29,7 @@
 #define FORM_PAIR 4
 
 layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint THREADS = 64u;
 layout(set = 0, binding = 0) uniform Params
 {
     uint n_rows; // of the source
@@ -99,6 +106,41 @@ struct Quantizer
     float scale, inverse_scale, zero_point;
 };
 
+#if RANGE
+#if RANGE == 1
+shared vec2 shared_range[THREADS];
+#endif
+
+vec2 range_of(uint row)
+{
+    vec2 range = vec2(0.0);
+    if (row < n_rows)
+        for (uint k = gl_LocalInvocationIndex * 4u; k < k_padded; k += THREADS * 4u)
+            range = join_values(range, load4(row, k));
+#if RANGE == 2
+    const bool nan = subgroupMax(is_nan_range(range) ? 1u : 0u) != 0u;
+    return nan ? NAN_RANGE : vec2(subgroupMin(range.x), subgroupMax(range.y));
+#else
+    barrier(); // the row before may still be read
+    shared_range[gl_LocalInvocationIndex] = range;
+    for (uint step = THREADS / 2u; step > 0u; step /= 2u) {
+        barrier();
+        if (gl_LocalInvocationIndex < step)
+            shared_range[gl_LocalInvocationIndex] = join_ranges(shared_range[gl_LocalInvocationIndex],
+                                                                shared_range[gl_LocalInvocationIndex + step]);
+    }
+    barrier();
+    return shared_range[0];
+#endif
+}
+
+Quantizer quantizer_of(uint row)
+{
+    const vec2 range = range_of(row);
+    const float scale = int8_scale(range, X == 2);
+    return Quantizer(scale, exact_div(1.0, scale), int8_zero_point(range, scale, X == 2));
+}
+#else
 Quantizer quantizer_of(uint row)
 {
     const uint index = per_row != 0u ? min(row, n_rows - 1u) : 0u;
@@ -107,6 +149,7 @@ Quantizer quantizer_of(uint row)
     const float scale = read_scale(scale_type, index);
     return Quantizer(scale, exact_div(1.0, scale), clamp(read_zero_point(zero_point_type, index), -128.0, 127.0));
 }
+#endif
 
 // A row with NaN or infinities gives NaN, as in PyTorch.
 uint scale_word(Quantizer q)
@@ -129,41 +172,69 @@ ivec4 quantize4(uint row, uint k, Quantizer q)
 }
 #endif
 
+#if FORM < FORM_I8
 uvec4 quad_of(uint row, uint quad)
 {
 #if FORM == FORM_F32
     return floatBitsToUint(load4(row, quad * 4u));
-#elif FORM == FORM_F16
+#else
     const vec4 a = load4(row, quad * 8u), b = load4(row, quad * 8u + 4u);
     return uvec4(pack_halves(a.x, a.y), pack_halves(a.z, a.w), pack_halves(b.x, b.y), pack_halves(b.z, b.w));
-#elif FORM == FORM_I8
-    const Quantizer q = quantizer_of(row);
-    const uint k = quad * 16u;
-    if (k >= k_padded)
-        return uvec4(scale_word(q), int(q.zero_point), 0u, 0u);
-    ivec4 a = quantize4(row, k, q), b = quantize4(row, k + 4u, q);
-    ivec4 c = quantize4(row, k + 8u, q), d = quantize4(row, k + 12u, q);
-    if (permuted != 0u)
-        return uvec4(pack_bytes(ivec4(a.x, b.x, a.y, b.y)), pack_bytes(ivec4(a.z, b.z, a.w, b.w)),
-                     pack_bytes(ivec4(c.x, d.x, c.y, d.y)), pack_bytes(ivec4(c.z, d.z, c.w, d.w)));
-    return uvec4(pack_bytes(a), pack_bytes(b), pack_bytes(c), pack_bytes(d));
-#elif FORM == FORM_I32
-    const Quantizer q = quantizer_of(row);
-    if (quad * 4u >= k_padded)
-        return uvec4(scale_word(q), int(q.zero_point), 0u, 0u);
-    return uvec4(quantize4(row, quad * 4u, q) - int(q.zero_point));
-#else
-    const Quantizer even = quantizer_of(row * 2u), odd = quantizer_of(row * 2u + 1u);
+#endif
+}
+#elif FORM == FORM_PAIR
+uvec4 quad_of(uint row, uint quad, Quantizer even, Quantizer odd)
+{
     if (quad * 4u >= k_padded)
         return uvec4(scale_word(even), scale_word(odd), int(even.zero_point), int(odd.zero_point));
     return uvec4(quantize4(row * 2u, quad * 4u, even) - int(even.zero_point)) +
            (uvec4(quantize4(row * 2u + 1u, quad * 4u, odd) - int(odd.zero_point)) << 16);
+}
+#else
+uvec4 quad_of(uint row, uint quad, Quantizer q)
+{
+    const uint k = quad * (FORM == FORM_I8 ? 16u : 4u);
+    if (k >= k_padded)
+        return uvec4(scale_word(q), int(q.zero_point), 0u, 0u);
+#if FORM == FORM_I32
+    return uvec4(quantize4(row, k, q) - int(q.zero_point));
+#else
+    const ivec4 a = quantize4(row, k, q), b = quantize4(row, k + 4u, q);
+    const ivec4 c = quantize4(row, k + 8u, q), d = quantize4(row, k + 12u, q);
+    if (permuted != 0u)
+        return uvec4(pack_bytes(ivec4(a.x, b.x, a.y, b.y)), pack_bytes(ivec4(a.z, b.z, a.w, b.w)),
+                     pack_bytes(ivec4(c.x, d.x, c.y, d.y)), pack_bytes(ivec4(c.z, d.z, c.w, d.w)));
+    return uvec4(pack_bytes(a), pack_bytes(b), pack_bytes(c), pack_bytes(d));
 #endif
 }
+#endif
 
 void main()
 {
+#if RANGE
+    const uint row =
+        gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    if (row >= n_out_rows)
+        return;
+#if FORM == FORM_PAIR
+    const Quantizer even = quantizer_of(row * 2u), odd = quantizer_of(row * 2u + 1u);
+    for (uint quad = gl_LocalInvocationIndex; quad < row_quads; quad += THREADS)
+        y_quads[row * row_quads + quad] = quad_of(row, quad, even, odd);
+#else
+    const Quantizer q = quantizer_of(row);
+    for (uint quad = gl_LocalInvocationIndex; quad < row_quads; quad += THREADS)
+        y_quads[row * row_quads + quad] = quad_of(row, quad, q);
+#endif
+#else
     const uint index = flat_id(), row = index / row_quads;
-    if (row < n_out_rows)
-        y_quads[index] = quad_of(row, index % row_quads);
+    if (row >= n_out_rows)
+        return;
+#if FORM < FORM_I8
+    y_quads[index] = quad_of(row, index % row_quads);
+#elif FORM == FORM_PAIR
+    y_quads[index] = quad_of(row, index % row_quads, quantizer_of(row * 2u), quantizer_of(row * 2u + 1u));
+#else
+    y_quads[index] = quad_of(row, index % row_quads, quantizer_of(row));
+#endif
+#endif
 }

@@ -30,7 +30,9 @@ layout(set = 0, binding = 0) uniform Params
     float out_inverse_scale; // int8 results: after relu, which is the same as a higher out_low
     float out_zero_point;
     int out_low;
-    // Int8 activations: scale and zero point are in tensors of these types, else after each row, else these.
+    // Int8 activations: scale and zero point are chosen here, else in tensors of these types, else after each row, else
+    // these.
+    uint chosen_here;
     uint scale_type;
     uint zero_point_type;
     uint per_row; // 0: element 0 holds for all rows

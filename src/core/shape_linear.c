@@ -8,7 +8,8 @@ static int weight_place(qvk__op op, int *per_element)
 {
     *per_element = 1;
     switch (op) {
-    case QVK__OP_ET_LINEAR_Q4GSW: *per_element = 2; return 1;
+    case QVK__OP_ET_LINEAR_Q4GSW:
+    case QVK__OP_QVK_LINEAR_D8_Q4GSW: *per_element = 2; return 1;
     case QVK__OP_ET_LINEAR_QCS4W: *per_element = 2; return 1;
     case QVK__OP_ET_LINEAR_DQ8CA_Q4GSW: *per_element = 2; return 3;
     case QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW:

@@ -16,6 +16,8 @@ static const signature signatures[] = {
     {QVK__OP_QVK_LINEAR_Q8GSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_FLOAT, 1, 2, 4, 3, -1, -1, -1},
     {QVK__OP_PRIV_WEIGHT_INT8PACK_MM, QVK__WEIGHT_INT8, QVK__ACTIVATION_FLOAT, 1, 2, -1, -1, -1, -1, -1},
     {QVK__OP_ET_LINEAR_QCS4W, QVK__WEIGHT_HIGH_EVEN, QVK__ACTIVATION_FLOAT, 1, 2, -1, -1, -1, -1, -1},
+    {QVK__OP_QVK_LINEAR_D8_Q4GSW, QVK__WEIGHT_LOW_EVEN, QVK__ACTIVATION_CHOSEN, 1, 2, 4, 3, -1, -1, -1},
+    {QVK__OP_QVK_LINEAR_D8_Q8GSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_CHOSEN, 1, 2, 4, 3, -1, -1, -1},
     {QVK__OP_ET_LINEAR_DQ8CA_Q4GSW, QVK__WEIGHT_LOW_EVEN, QVK__ACTIVATION_DYNAMIC, 3, 5, 7, 6, 1, 2, -1},
     {QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_DYNAMIC, 3, 5, 7, 6, 1, 2, -1},
     {QVK__OP_ET_LINEAR_Q8TA_Q8CSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_STATIC, 3, 5, 6, -1, 1, 2, -1},
@@ -155,6 +157,7 @@ static qvk_status read_quantization(qvk__planner *planner, const qvk__node *node
     const char *activation;
 
     out->activation = s->activation;
+    out->per_row = s->activation == QVK__ACTIVATION_CHOSEN;
     if (s->activation == QVK__ACTIVATION_DYNAMIC)
         QVK__TRY(read_dynamic(planner, node, s, out, err));
     if (s->activation == QVK__ACTIVATION_STATIC) {

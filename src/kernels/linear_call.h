@@ -7,6 +7,7 @@
 
 typedef enum qvk__activation_kind {
     QVK__ACTIVATION_FLOAT,   /* stays float */
+    QVK__ACTIVATION_CHOSEN,  /* int8 by scales and zero points that the kernels choose per row */
     QVK__ACTIVATION_DYNAMIC, /* int8 by scales and zero points that are values of the graph */
     QVK__ACTIVATION_STATIC   /* int8 by one scale and zero point in the call; x may be int8 already */
 } qvk__activation_kind;

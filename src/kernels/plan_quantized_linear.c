@@ -6,23 +6,29 @@
 #include "kernels/linear_choice.h"
 #include "kernels/plan_quantize.h"
 
+/* linear_prepare.comp by source and form; two more sets that choose scales themselves, for GPUs and CPU
+ * devices. */
 typedef struct prepare_kernels {
     qvk_dtype x;
-    qvk__kernel kernels[5];
+    qvk__kernel kernels[5];     /* by form */
+    qvk__kernel choosing[2][5]; /* [1]: CPU devices */
 } prepare_kernels;
+
+#define PREPARE(x, form) QVK__KERNEL_LINEAR_PREPARE_##x##_##form
+#define CHOOSING(x, suffix)                                                                                  \
+    {                                                                                                        \
+        0, 0, QVK__KERNEL_LINEAR_CHOOSE_##x##_I8##suffix, QVK__KERNEL_LINEAR_CHOOSE_##x##_I32##suffix,       \
+            QVK__KERNEL_LINEAR_CHOOSE_##x##_PAIR##suffix                                                     \
+    }
 
 static const prepare_kernels prepares[] = {
     {QVK_DTYPE_F32,
-     {QVK__KERNEL_LINEAR_PREPARE_F32_F32, QVK__KERNEL_LINEAR_PREPARE_F32_F16,
-      QVK__KERNEL_LINEAR_PREPARE_F32_I8, QVK__KERNEL_LINEAR_PREPARE_F32_I32,
-      QVK__KERNEL_LINEAR_PREPARE_F32_PAIR}},
+     {PREPARE(F32, F32), PREPARE(F32, F16), PREPARE(F32, I8), PREPARE(F32, I32), PREPARE(F32, PAIR)},
+     {CHOOSING(F32, ), CHOOSING(F32, _SUBGROUP)}},
     {QVK_DTYPE_F16,
-     {QVK__KERNEL_LINEAR_PREPARE_F16_F32, QVK__KERNEL_LINEAR_PREPARE_F16_F16,
-      QVK__KERNEL_LINEAR_PREPARE_F16_I8, QVK__KERNEL_LINEAR_PREPARE_F16_I32,
-      QVK__KERNEL_LINEAR_PREPARE_F16_PAIR}},
-    {QVK_DTYPE_I8,
-     {QVK__KERNEL_LINEAR_PREPARE_I8_I32, QVK__KERNEL_LINEAR_PREPARE_I8_I32, QVK__KERNEL_LINEAR_PREPARE_I8_I8,
-      QVK__KERNEL_LINEAR_PREPARE_I8_I32, QVK__KERNEL_LINEAR_PREPARE_I8_PAIR}},
+     {PREPARE(F16, F32), PREPARE(F16, F16), PREPARE(F16, I8), PREPARE(F16, I32), PREPARE(F16, PAIR)},
+     {CHOOSING(F16, ), CHOOSING(F16, _SUBGROUP)}},
+    {QVK_DTYPE_I8, {0, 0, PREPARE(I8, I8), PREPARE(I8, I32), PREPARE(I8, PAIR)}, {{0}, {0}}},
 };
 
 /* Activations in device memory as a kernel reads them. */
@@ -33,12 +39,23 @@ typedef struct prepared {
 
 /* ---- activations ---------------------------------------------------------------------------------------- */
 
-static qvk__kernel prepare_kernel(qvk_dtype x, qvk__activation_form form)
+/* `threads`: of a work group. */
+static qvk__kernel prepare_kernel(const qvk__gpu_caps *caps, const qvk__linear_call *c,
+                                  qvk__activation_form form, uint32_t *threads)
 {
-    for (size_t i = 0; i < QVK__COUNT(prepares); i++)
-        if (prepares[i].x == x)
-            return prepares[i].kernels[form];
-    return prepares[0].kernels[form];
+    const prepare_kernels *set = prepares;
+
+    while (set->x != c->x_dtype)
+        set++;
+    *threads = 64;
+    if (c->activation != QVK__ACTIVATION_CHOSEN)
+        return set->kernels[form];
+    if (caps->type == QVK__GPU_CPU && qvk__kernel_usable(set->choosing[1][form], caps)) {
+        *threads = caps->subgroup_size;
+        return set->choosing[1][form];
+    }
+    *threads = QVK__MIN(caps->max_invocations, 256);
+    return set->choosing[0][form];
 }
 
 /* Words of a row: elements, and for quantized ones eight more with scale and zero point. */
@@ -57,19 +74,20 @@ static qvk_status prepare(qvk__planner *planner, const qvk__linear_call *c, cons
     const bool is_dynamic = c->activation == QVK__ACTIVATION_DYNAMIC;
     const qvk__ref x = qvk__ref_value(c->x);
     qvk__dispatch d = {0};
+    uint32_t threads;
 
     out->buffer = x;
     out->row_words = w->K * qvk_dtype_bytes(c->x_dtype) / 4;
     if (how->form == QVK__FORM_AS_IS)
         return QVK_OK;
-    d.kernel = prepare_kernel(c->x_dtype, how->form);
+    d.kernel = prepare_kernel(planner->caps, c, how->form, &threads);
     out->row_words = row_words(c, how->form);
     QVK__TRY(planner->scratch(planner, rows * out->row_words * 4, &out->buffer, err));
     qvk__dispatch_read(&d, x);
     qvk__dispatch_read(&d, is_dynamic ? qvk__ref_value(c->act_scales) : x);
     qvk__dispatch_read(&d, is_dynamic ? qvk__ref_value(c->act_zero_points) : x);
     qvk__dispatch_write(&d, out->buffer);
-    qvk__dispatch_spec(&d, 64);
+    qvk__dispatch_spec(&d, threads);
     qvk__dispatch_uint(&d, c->M);
     qvk__dispatch_uint(&d, w->K);
     qvk__dispatch_uint(&d, w->k_padded);
@@ -85,7 +103,8 @@ static qvk_status prepare(qvk__planner *planner, const qvk__linear_call *c, cons
     qvk__dispatch_float(&d, (float)c->act_zero_point);
     qvk__dispatch_uint(&d, qvk__linear_bits(w->format) == 4); /* FORM_I8 is permuted for 4-bit weights */
     d.bytes = c->M * w->K * qvk_dtype_bytes(c->x_dtype) + rows * out->row_words * 4;
-    qvk__dispatch_groups(planner, &d, qvk__div_up(rows * out->row_words / 4, 64));
+    const bool by_row = c->activation == QVK__ACTIVATION_CHOSEN;
+    qvk__dispatch_groups(planner, &d, by_row ? rows : qvk__div_up(rows * out->row_words / 4, threads));
     return planner->dispatch(planner, &d, err);
 }
 
@@ -122,6 +141,7 @@ static void add_params(qvk__dispatch *d, const product *p, uint64_t first, uint6
     qvk__dispatch_float(d, c->quantizes ? (float)(1.0 / c->out_scale) : 1.0f);
     qvk__dispatch_float(d, (float)c->out_zero_point);
     qvk__dispatch_int(d, low);
+    qvk__dispatch_uint(d, p->how->quantizes_here && c->activation == QVK__ACTIVATION_CHOSEN);
     qvk__dispatch_uint(d, from_tensors ? c->act_scale_dtype : 0);
     qvk__dispatch_uint(d, from_tensors ? c->act_zero_point_dtype : 0);
     qvk__dispatch_uint(d, c->per_row);
@@ -244,6 +264,7 @@ LINEAR_PLANNER(linear_q4gsw)
 LINEAR_PLANNER(linear_q8gsw)
 LINEAR_PLANNER(linear_q8csw)
 LINEAR_PLANNER(linear_qcs4w)
+LINEAR_PLANNER(linear_d8)
 LINEAR_PLANNER(linear_dq8ca)
 LINEAR_PLANNER(linear_q8ta_q8csw)
 LINEAR_PLANNER(q8ta_linear)

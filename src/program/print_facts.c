@@ -18,6 +18,8 @@ static const weight_rule weight_rules[] = {
     {QVK__OP_QVK_LINEAR_Q8GSW, "8w", 1, 3},
     {QVK__OP_PRIV_WEIGHT_INT8PACK_MM, "8w", 1, -1},
     {QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW, "8da8w", 3, 6},
+    {QVK__OP_QVK_LINEAR_D8_Q4GSW, "8da4w", 1, 3},
+    {QVK__OP_QVK_LINEAR_D8_Q8GSW, "8da8w", 1, 3},
     {QVK__OP_ET_LINEAR_Q8TA_Q8CSW, "8a8w", 3, -1},
     {QVK__OP_ET_Q8TA_LINEAR, "8a8w", 3, -1},
     {QVK__OP_ET_Q8TA_LINEAR_GEMV, "8a8w", 3, -1},

@@ -228,6 +228,40 @@ static qvk_status quantize_dynamic(qvk__op op, const qvk__arg *scales, const qvk
     return QVK_OK;
 }
 
+/* Scales and zero points chosen per row as torchao.choose_qparams_affine does (asymmetric, int8). */
+static qvk_status quantize_chosen(qvk__op op, const qvk__arg *x, call *c, qvk_error *err)
+{
+    int64_t block[QVK_MAX_RANK], rows = QVK__MAX(c->M, 1);
+    qvk_status status;
+
+    for (int d = 0; d < c->x->rank; d++)
+        block[d] = d == c->x->rank - 1 ? QVK__MAX(c->K, 1) : 1;
+    qvk_tensor outs[] = {{.dtype = c->x->dtype, .rank = 1, .sizes = {c->M}},
+                         {.dtype = QVK_DTYPE_I8, .rank = 1, .sizes = {c->M}}};
+    for (int i = 0; i < 2; i++)
+        outs[i].data = qvk__alloc_zeroed((uint64_t)rows, 8);
+    const qvk__arg args[] = {*x,
+                             {.kind = QVK__ARG_STRING, .u.s = "ASYMMETRIC"},
+                             {.kind = QVK__ARG_INTS, .count = (uint32_t)c->x->rank, .u.ints = block},
+                             {0},
+                             qvk__arg_from_int(-128),
+                             qvk__arg_from_int(127),
+                             {0},
+                             {0},
+                             {0},
+                             qvk__arg_from_bool(false)};
+    QVK__CHECK_GO(outs[0].data && outs[1].data, err, QVK_OUT_OF_MEMORY, "%s: no memory for scales",
+                  qvk__op_name(op));
+    QVK__TRY_GO(qvk__reference_choose_qparams(QVK__OP_TORCHAO_CHOOSE_QPARAMS_AFFINE, args, 10, outs, 2, err));
+    const qvk__arg scales = {.kind = QVK__ARG_TENSOR, .u.tensor = &outs[0]};
+    const qvk__arg zero_points = {.kind = QVK__ARG_TENSOR, .u.tensor = &outs[1]};
+    QVK__TRY_GO(quantize_dynamic(op, &scales, &zero_points, c, err));
+done:
+    free(outs[0].data);
+    free(outs[1].data);
+    return status;
+}
+
 /* One scale and zero point from the call; x may be int8 already. */
 static qvk_status quantize_static(qvk__op op, const qvk__arg *scale, const qvk__arg *zero_point, call *c,
                                   qvk_error *err)
@@ -263,6 +297,20 @@ static int64_t integer_dot(const call *c, int64_t m, int64_t group)
     return sum;
 }
 
+/* Rows quantized already, group by group. */
+static void group_products(call *c, qvk_tensor *out)
+{
+    for (int64_t n = 0; n < c->N; n++) {
+        unpack_row(c->weight, c->format, n, c->K, c->row);
+        for (int64_t m = 0; m < c->M; m++) {
+            float y = 0.0f;
+            for (int64_t group = 0; group < c->n_groups; group++)
+                y += c->act_scales[m] * scale_of(c, group, n) * (float)integer_dot(c, m, group);
+            qvk__reference_set(out, m * c->N + n, (double)(y + bias_of(c, n)));
+        }
+    }
+}
+
 static qvk_status dynamic_linear(qvk__op op, const qvk__arg *args, weight_format format, qvk_tensor *out,
                                  qvk_error *err)
 {
@@ -272,15 +320,7 @@ static qvk_status dynamic_linear(qvk__op op, const qvk__arg *args, weight_format
     QVK__TRY_GO(call_begin(op, &args[0], &args[3], &args[5], &args[7], format, out, &c, err));
     QVK__TRY_GO(set_groups(op, &args[6], &c, err));
     QVK__TRY_GO(quantize_dynamic(op, &args[1], &args[2], &c, err));
-    for (int64_t n = 0; n < c.N; n++) {
-        unpack_row(c.weight, c.format, n, c.K, c.row);
-        for (int64_t m = 0; m < c.M; m++) {
-            float y = 0.0f;
-            for (int64_t group = 0; group < c.n_groups; group++)
-                y += c.act_scales[m] * scale_of(&c, group, n) * (float)integer_dot(&c, m, group);
-            qvk__reference_set(out, m * c.N + n, (double)(y + bias_of(&c, n)));
-        }
-    }
+    group_products(&c, out);
 done:
     call_end(&c);
     return status;
@@ -298,6 +338,23 @@ qvk_status qvk__reference_linear_dq8ca_q8gsw(qvk__op op, const qvk__arg *args, i
 {
     (void)n_args, (void)n_outs;
     return dynamic_linear(op, args, WEIGHT_INT8, &outs[0], err);
+}
+
+qvk_status qvk__reference_linear_d8(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs,
+                                    int n_outs, qvk_error *err)
+{
+    const weight_format format = op == QVK__OP_QVK_LINEAR_D8_Q4GSW ? WEIGHT_LOW_EVEN : WEIGHT_INT8;
+    qvk_status status;
+    call c;
+
+    (void)n_args, (void)n_outs;
+    QVK__TRY_GO(call_begin(op, &args[0], &args[1], &args[2], &args[4], format, &outs[0], &c, err));
+    QVK__TRY_GO(set_groups(op, &args[3], &c, err));
+    QVK__TRY_GO(quantize_chosen(op, &args[0], &c, err));
+    group_products(&c, &outs[0]);
+done:
+    call_end(&c);
+    return status;
 }
 
 /* ---- static int8 -------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 static const qvk__fuse_fn rules[] = {
     qvk__fuse_weight_only,
     qvk__fuse_dynamic_activation,
+    qvk__fuse_chosen_activation,
     qvk__fuse_static_activation,
     qvk__fuse_bias,
 };

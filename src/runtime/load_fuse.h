@@ -42,6 +42,9 @@ qvk_status qvk__fuse_constant(qvk__fuser *fuser, const char *name, const qvk_ten
 qvk_status qvk__fuse_weight_only(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
 /* linear_q8gsw(dequantize(quantize(x)), ...) with parameters chosen per token -> qvk.linear_dq8ca_q8gsw. */
 qvk_status qvk__fuse_dynamic_activation(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
+/* linear_dq8ca_*(x, choose_qparams_affine(x), ...) -> qvk.linear_d8_*: kernels find the range as they
+ * quantize. */
+qvk_status qvk__fuse_chosen_activation(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
 /* linear_q8gsw(dequantize_per_tensor(int8), per channel) -> et_vk.linear_q8ta_q8csw: integer product. */
 qvk_status qvk__fuse_static_activation(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
 /* _weight_int8pack_mm(x, w, scales) + bias -> qvk.linear_q8gsw with bias. */

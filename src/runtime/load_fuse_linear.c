@@ -256,6 +256,45 @@ qvk_status qvk__fuse_dynamic_activation(qvk__fuser *fuser, size_t index, bool *c
     return qvk__fuse_replace(fuser, index, QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW, args, 8, err);
 }
 
+/* choose_qparams_affine as torchao's dynamic int8 activations ask for it: per token, the whole int8 range,
+ * and results of the default types. */
+static bool is_default_choice(const qvk__fuser *fuser, const qvk__node *choose)
+{
+    const qvk__value *values = fuser->graph->values.data;
+    const int32_t x = qvk__fuse_value(&choose->args[0]);
+    const char *mapping;
+
+    return x >= 0 && qvk__arg_string(&choose->args[1], "", &mapping, NULL) == QVK_OK &&
+           strcmp(mapping, "ASYMMETRIC") == 0 && is_per_token(fuser, &choose->args[2], x) &&
+           is_int(&choose->args[4], -128) && is_int(&choose->args[5], 127) &&
+           qvk__arg_is_null(&choose->args[6]) && values[choose->outs[0]].desc.dtype == values[x].desc.dtype &&
+           values[choose->outs[1]].desc.dtype == QVK_DTYPE_I8;
+}
+
+qvk_status qvk__fuse_chosen_activation(qvk__fuser *fuser, size_t index, bool *changed, qvk_error *err)
+{
+    const qvk__node *node = &fuser->graph->nodes.data[index], *choose;
+    const bool four_bits = node->op == QVK__OP_ET_LINEAR_DQ8CA_Q4GSW;
+    qvk__arg args[5];
+
+    if (!four_bits && node->op != QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW)
+        return QVK_OK;
+    choose = qvk__fuse_producer(fuser, qvk__fuse_value(&node->args[1]));
+    if (!choose || choose->op != QVK__OP_TORCHAO_CHOOSE_QPARAMS_AFFINE || choose->n_outs != 2 ||
+        choose->outs[0] != node->args[1].u.value || choose->outs[1] != qvk__fuse_value(&node->args[2]) ||
+        qvk__fuse_value(&choose->args[0]) != qvk__fuse_value(&node->args[0]) ||
+        !is_default_choice(fuser, choose))
+        return QVK_OK;
+    args[0] = node->args[0];
+    args[1] = node->args[3];
+    args[2] = node->args[5];
+    args[3] = node->args[6];
+    args[4] = node->args[7];
+    *changed = true;
+    return qvk__fuse_replace(
+        fuser, index, four_bits ? QVK__OP_QVK_LINEAR_D8_Q4GSW : QVK__OP_QVK_LINEAR_D8_Q8GSW, args, 5, err);
+}
+
 qvk_status qvk__fuse_static_activation(qvk__fuser *fuser, size_t index, bool *changed, qvk_error *err)
 {
     const qvk__node *node = &fuser->graph->nodes.data[index], *dequantize;

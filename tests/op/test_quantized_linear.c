@@ -164,6 +164,34 @@ static void dynamic_activations(void **state)
             dynamic_case(*state, &rng, &cases[i], bits, i % 3 == 0);
 }
 
+/* Scales and zero points chosen by the kernels: rows of different size, one of zeros, one with NaN. */
+static void chosen_activations(void **state)
+{
+    test_rng rng = test_rng_seed(28);
+    char what[128];
+
+    for (size_t i = 0; i < QVK__COUNT(cases); i++)
+        for (int bits = 4; bits <= 8; bits += 4) {
+            const linear_case *c = &cases[i];
+            op_call call =
+                op_call_begin(*state, bits == 8 ? QVK__OP_QVK_LINEAR_D8_Q8GSW : QVK__OP_QVK_LINEAR_D8_Q4GSW);
+            qvk_tensor *x = op_arg_random(&call, &rng, c->dtype, OP_SHAPE(c->m, c->k), 0, 0);
+            for (int64_t k = 0; c->m > 3 && k < c->k; k++) {
+                qvk__reference_set(x, c->k + k, 0.0);
+                qvk__reference_set(x, 2 * c->k + k, 3.0 * qvk__reference_get(x, 2 * c->k + k));
+            }
+            if (c->m > 3)
+                qvk__reference_set(x, 4 * c->k - 1, NAN);
+            add_weights(&call, &rng, c, bits);
+            add_scales(&call, &rng, c, bits);
+            op_arg(&call, qvk__arg_from_int(group_of(c)));
+            add_bias(&call, &rng, c);
+            describe(c, "chosen", what);
+            op_call_check(&call, what, tolerance_of(c, GROUP_SUM));
+            op_harness_reset(*state);
+        }
+}
+
 /* Rows with NaN or infinities are NaN, the others are as ever. */
 static void dynamic_rows_that_are_not_finite(void **state)
 {
@@ -274,9 +302,13 @@ static int close_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weight_only),         cmocka_unit_test(per_channel),
-        cmocka_unit_test(dynamic_activations), cmocka_unit_test(dynamic_rows_that_are_not_finite),
-        cmocka_unit_test(static_activations),  cmocka_unit_test(static_activations_float_out),
+        cmocka_unit_test(weight_only),
+        cmocka_unit_test(per_channel),
+        cmocka_unit_test(dynamic_activations),
+        cmocka_unit_test(chosen_activations),
+        cmocka_unit_test(dynamic_rows_that_are_not_finite),
+        cmocka_unit_test(static_activations),
+        cmocka_unit_test(static_activations_float_out),
         cmocka_unit_test(leading_dimensions),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

@@ -128,9 +128,8 @@ static void per_channel(void **state)
 }
 
 /* choose_qparams, quantize, dequantize around the activation: two operators are left. */
-static void dynamic_activation(void **state)
+static void check_dynamic(qvk__arg eps, qvk__op wanted, size_t n_nodes)
 {
-    (void)state;
     static const int64_t block[2] = {1, K};
     const layer it = make_layer(4);
     qvk__graph graph;
@@ -141,8 +140,8 @@ static void dynamic_activation(void **state)
     const qvk_tensor zero_desc = kit_desc(QVK_DTYPE_I8, KIT_SHAPE(M));
     const int32_t qparams[2] = {qvk__graph_add_value(&graph, "s", &scale_desc),
                                 qvk__graph_add_value(&graph, "z", &zero_desc)};
-    const qvk__arg choose[] = {KIT_V(x),   mapping,  ints(block, 2), KIT_NONE, KIT_I(-128),
-                               KIT_I(127), KIT_NONE, KIT_NONE,       KIT_NONE, qvk__arg_from_bool(false)};
+    const qvk__arg choose[] = {KIT_V(x),   mapping, ints(block, 2), KIT_NONE, KIT_I(-128),
+                               KIT_I(127), eps,     KIT_NONE,       KIT_NONE, qvk__arg_from_bool(false)};
     assert_true(qvk__graph_add_node(&graph, QVK__OP_TORCHAO_CHOOSE_QPARAMS_AFFINE, NULL, choose, 10, qparams,
                                     2) >= 0);
     const int32_t q = kit_call(&graph, QVK__OP_TORCHAO_QUANTIZE_AFFINE,
@@ -156,8 +155,21 @@ static void dynamic_activation(void **state)
     const int32_t w = add_dequantize(&graph, &it);
     kit_output(&graph, kit_call(&graph, QVK__OP_LINEAR, KIT_ARGS(KIT_V(dq), KIT_V(w), KIT_NONE),
                                 QVK_DTYPE_F32, KIT_SHAPE(M, N)));
-    check_fused(&graph, &it, QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW, 2, TEST_F32_SUM);
+    check_fused(&graph, &it, wanted, n_nodes, TEST_F32_SUM);
     qvk__graph_finish(&graph);
+}
+
+static void dynamic_activation(void **state)
+{
+    (void)state;
+    check_dynamic(KIT_NONE, QVK__OP_QVK_LINEAR_D8_Q8GSW, 1);
+}
+
+/* Scales that are not chosen in the default way keep their own operator. */
+static void dynamic_activation_with_eps(void **state)
+{
+    (void)state;
+    check_dynamic(qvk__arg_from_float(0.5), QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW, 2);
 }
 
 static void static_activation(void **state)
@@ -210,9 +222,13 @@ static void bias_of_int8pack_mm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weight_only_per_group), cmocka_unit_test(zero_points_stay_unfused),
-        cmocka_unit_test(per_channel),           cmocka_unit_test(dynamic_activation),
-        cmocka_unit_test(static_activation),     cmocka_unit_test(bias_of_int8pack_mm),
+        cmocka_unit_test(weight_only_per_group),
+        cmocka_unit_test(zero_points_stay_unfused),
+        cmocka_unit_test(per_channel),
+        cmocka_unit_test(dynamic_activation),
+        cmocka_unit_test(dynamic_activation_with_eps),
+        cmocka_unit_test(static_activation),
+        cmocka_unit_test(bias_of_int8pack_mm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
