@@ -311,6 +311,11 @@ static void validation_messages_are_counted(void **state)
     test_assert_ok(status, &test_err, __FILE__, __LINE__);
     const qvk__vulkan *vulkan = qvk__vulkan_of(gpu);
     assert_int_equal(qvk__gpu_validation_messages(gpu), 0);
+    /* The run under the layers counts every message of a test as a failure, and has a probe of its own. */
+    if (getenv("VK_LAYER_SETTINGS_PATH")) {
+        qvk__gpu_destroy(&gpu);
+        skip();
+    }
     VkFenceCreateInfo wrong = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
     VkFence fence = VK_NULL_HANDLE;
     if (vulkan->vk.vkCreateFence(vulkan->device, &wrong, NULL, &fence) == VK_SUCCESS)
