@@ -179,12 +179,6 @@ qvk_status qvk__reference_reduce(qvk__op op, const qvk__arg *args, int n_args, q
     return QVK_OK;
 }
 
-qvk_status qvk__reference_argreduce(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs,
-                                    int n_outs, qvk_error *err)
-{
-    return qvk__reference_reduce(op, args, n_args, outs, n_outs, err);
-}
-
 /* max.dim, min.dim: values and their indices. */
 qvk_status qvk__reference_max_dim(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs, int n_outs,
                                   qvk_error *err)
