@@ -41,6 +41,18 @@ void op_harness_close(op_harness **harness)
     *harness = NULL;
 }
 
+int op_harness_setup(void **state)
+{
+    *state = op_harness_open();
+    return 0;
+}
+
+int op_harness_teardown(void **state)
+{
+    op_harness_close((op_harness **)state);
+    return 0;
+}
+
 void op_harness_reset(op_harness *harness)
 {
     qvk__arena_free(&harness->arena);

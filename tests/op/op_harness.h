@@ -23,6 +23,9 @@ typedef struct op_harness op_harness;
 op_harness *op_harness_open(void);
 /* Closes it; fails the test when the validation layer said anything or memory is left. */
 void op_harness_close(op_harness **harness);
+/* The same as a test group's setup and teardown: the tests' *state is the harness. */
+int op_harness_setup(void **state);
+int op_harness_teardown(void **state);
 
 /*
  * A call. Tensors, lists and data live in an arena of the harness until op_harness_close or op_harness_reset.

@@ -123,18 +123,6 @@ static void clamped(void **state)
         check(*state, &rng, &cases[i], 2, true);
 }
 
-static int open_device(void **state)
-{
-    *state = op_harness_open();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    op_harness_close((op_harness **)state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,5 +130,5 @@ int main(void)
         cmocka_unit_test(one_dimension),
         cmocka_unit_test(clamped),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }

@@ -191,18 +191,6 @@ static void copies_into(void **state)
     op_harness_reset(*state);
 }
 
-static int open_device(void **state)
-{
-    *state = op_harness_open();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    op_harness_close((op_harness **)state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,5 +204,5 @@ int main(void)
         cmocka_unit_test(roundings_to_halves),
         cmocka_unit_test(copies_into),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }

@@ -64,18 +64,6 @@ static void casts(void **state)
         }
 }
 
-static int open_device(void **state)
-{
-    *state = op_harness_open();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    op_harness_close((op_harness **)state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,5 +71,5 @@ int main(void)
         cmocka_unit_test(binary_operators_in_every_type),
         cmocka_unit_test(casts),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }

@@ -141,18 +141,6 @@ static void along_a_dimension(void **state)
         }
 }
 
-static int open_device(void **state)
-{
-    *state = op_harness_open();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    op_harness_close((op_harness **)state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,5 +149,5 @@ int main(void)
         cmocka_unit_test(index_put_broadcasts_values),
         cmocka_unit_test(along_a_dimension),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }

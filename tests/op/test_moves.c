@@ -332,18 +332,6 @@ static void arange(void **state)
     }
 }
 
-static int open_device(void **state)
-{
-    *state = op_harness_open();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    op_harness_close((op_harness **)state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,5 +340,5 @@ int main(void)
         cmocka_unit_test(padding),     cmocka_unit_test(rolls),        cmocka_unit_test(scatters_into_slices),
         cmocka_unit_test(triangles),   cmocka_unit_test(filled),       cmocka_unit_test(arange),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }

@@ -142,18 +142,6 @@ static void grid_priors(void **state)
     op_call_check(&call, "grid priors", TEST_EXACT);
 }
 
-static int open_device(void **state)
-{
-    *state = op_harness_open();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    op_harness_close((op_harness **)state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,5 +150,5 @@ int main(void)
         cmocka_unit_test(grid_sampler),  cmocka_unit_test(bicubic_sampling_runs_nowhere),
         cmocka_unit_test(grid_priors),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }

@@ -107,18 +107,6 @@ static void integers_run_on_the_reference(void **state)
     op_call_check_fallback(&call, "int32 mm");
 }
 
-static int open_device(void **state)
-{
-    *state = op_harness_open();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    op_harness_close((op_harness **)state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,5 +116,5 @@ int main(void)
         cmocka_unit_test(addmm),
         cmocka_unit_test(integers_run_on_the_reference),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }

@@ -187,18 +187,6 @@ static void pixel_shuffles_of_every_size(void **state)
         }
 }
 
-static int open_device(void **state)
-{
-    *state = op_harness_open();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    op_harness_close((op_harness **)state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,5 +196,5 @@ int main(void)
         cmocka_unit_test(requantizing_pixel_shuffle),
         cmocka_unit_test(pixel_shuffles_of_every_size),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }

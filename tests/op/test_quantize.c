@@ -309,18 +309,6 @@ static void embeddings_with_zero_points(void **state)
     op_call_check(&call, "embedding_4bit", TEST_EXACT);
 }
 
-static int open_device(void **state)
-{
-    *state = op_harness_open();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    op_harness_close((op_harness **)state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,5 +323,5 @@ int main(void)
         cmocka_unit_test(embeddings),
         cmocka_unit_test(embeddings_with_zero_points),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }

@@ -287,18 +287,6 @@ static void leading_dimensions(void **state)
     }
 }
 
-static int open_device(void **state)
-{
-    *state = op_harness_open();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    op_harness_close((op_harness **)state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,5 +299,5 @@ int main(void)
         cmocka_unit_test(static_activations_float_out),
         cmocka_unit_test(leading_dimensions),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }

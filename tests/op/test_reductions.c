@@ -237,18 +237,6 @@ static void running_sums(void **state)
         }
 }
 
-static int open_device(void **state)
-{
-    *state = op_harness_open();
-    return 0;
-}
-
-static int close_device(void **state)
-{
-    op_harness_close((op_harness **)state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,5 +245,5 @@ int main(void)
         cmocka_unit_test(greatest_and_least), cmocka_unit_test(logic_and_products),
         cmocka_unit_test(running_sums),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }
