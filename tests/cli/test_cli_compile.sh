@@ -1,32 +1,10 @@
 #!/bin/sh
 # qvk quantize, lower, compile, and run, bench and compare on .pt2 files.
 # shellcheck disable=SC2016 # $ in single quotes is for the shell that check starts
-. "$QVK_SOURCE/tests/support/tap.sh"
-qvk=$QVK_BUILD/qvk
+. "$QVK_SOURCE/tests/cli/cli_checks.sh"
 pt2=$QVK_SOURCE/tests/golden/pt2
 cases=$QVK_SOURCE/tests/golden/quantize
 float=$cases/linear_4w.float.pt2 input=$cases/linear_4w.in_0.npy wanted=$cases/linear_4w.out_0.npy
-
-status() {
-    "$QVK_SOURCE/tests/cli/expect_status.sh" "$@"
-}
-stdout_has() {
-    pattern=$1
-    shift
-    "$@" 2>/dev/null | grep -q -- "$pattern"
-}
-stderr_has() {
-    pattern=$1
-    shift
-    "$@" 2>&1 >/dev/null | grep -q -- "$pattern"
-}
-json() {
-    condition=$1
-    shift
-    "$@" 2>/dev/null | python3 -c 'import json, sys
-d = json.load(sys.stdin)
-sys.exit(0 if eval("(" + sys.argv[1] + ")") else 1)' "$condition"
-}
 
 # ---- files from files ---------------------------------------------------------------------------------------
 

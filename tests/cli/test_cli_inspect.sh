@@ -1,22 +1,9 @@
 #!/bin/sh
 # qvk inspect on the golden programs: the listing, JSON, data in other files, exit statuses.
 # shellcheck disable=SC2016 # $ in single quotes is for the shell that check starts
-. "$QVK_SOURCE/tests/support/tap.sh"
-qvk=$QVK_BUILD/qvk
+. "$QVK_SOURCE/tests/cli/cli_checks.sh"
 programs=$QVK_SOURCE/tests/golden/programs
 
-status() {
-    "$QVK_SOURCE/tests/cli/expect_status.sh" "$@"
-}
-# Is stdout a JSON document with this shape? json PYTHON-CONDITION command...
-json() {
-    condition=$1
-    shift
-    "$@" 2>/dev/null | python3 -c 'import json, sys
-d = json.load(sys.stdin)
-m = d["methods"][0]
-sys.exit(0 if eval("(" + sys.argv[1] + ")") else 1)' "$condition"
-}
 lists_as() {
     listing=$1
     shift

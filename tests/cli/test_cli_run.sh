@@ -1,26 +1,9 @@
 #!/bin/sh
 # qvk run and qvk bench on the golden cases: outputs, files, exit statuses, JSON.
 # shellcheck disable=SC2016 # $ in single quotes is for the shell that check starts
-. "$QVK_SOURCE/tests/support/tap.sh"
-qvk=$QVK_BUILD/qvk
+. "$QVK_SOURCE/tests/cli/cli_checks.sh"
 cases=$QVK_SOURCE/tests/golden/cases
 model=$cases/linear_0_4w_g32.pte input=$cases/linear_0_4w_g32.in_0.npy wanted=$cases/linear_0_4w_g32.out_0.npy
-status() {
-    "$QVK_SOURCE/tests/cli/expect_status.sh" "$@"
-}
-stdout_has() {
-    pattern=$1
-    shift
-    "$@" 2>/dev/null | grep -q -- "$pattern"
-}
-# Is stdout a JSON document with this shape? json PYTHON-CONDITION command...
-json() {
-    condition=$1
-    shift
-    "$@" 2>/dev/null | python3 -c 'import json, sys
-d = json.load(sys.stdin)
-sys.exit(0 if eval("(" + sys.argv[1] + ")") else 1)' "$condition"
-}
 
 for device in cpu 0; do
     check "runs on device $device" status 0 "$qvk" run "$model" --input "$input" --device $device
