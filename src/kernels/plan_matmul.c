@@ -75,14 +75,10 @@ static void add_matrix(qvk__dispatch *dispatch, const qvk__matrix *matrix, uint6
     qvk__dispatch_uint(dispatch, matrix->row);
 }
 
-static qvk_status plan_tiles(qvk__planner *planner, const qvk__product *product, qvk_error *err)
+/* A dispatch with what the kernels of tiles and of few rows have in common: buffers and their data types. */
+static qvk__dispatch begin(const qvk__product *product, qvk__kernel kernel)
 {
-    const uint64_t batches = product->outer * product->inner;
-    uint64_t tiles_m, tiles_n;
-    const qvk__tile tile = qvk__choose_tile(planner, batches, product->m, product->n, &tiles_m, &tiles_n);
-    qvk__dispatch d = {.kernel = tile_kernels[tile][product->b_rows_are_k],
-                       .bytes = count_bytes(product),
-                       .ops = count_ops(product)};
+    qvk__dispatch d = {.kernel = kernel, .bytes = count_bytes(product), .ops = count_ops(product)};
 
     qvk__dispatch_read(&d, product->a.buffer);
     qvk__dispatch_read(&d, product->b.buffer);
@@ -92,6 +88,16 @@ static qvk_status plan_tiles(qvk__planner *planner, const qvk__product *product,
     qvk__dispatch_spec(&d, qvk__device_dtype(product->b.dtype));
     qvk__dispatch_spec(&d, qvk__device_dtype(product->c.dtype));
     qvk__dispatch_spec(&d, qvk__device_dtype(product->d_dtype));
+    return d;
+}
+
+static qvk_status plan_tiles(qvk__planner *planner, const qvk__product *product, qvk_error *err)
+{
+    const uint64_t batches = product->outer * product->inner;
+    uint64_t tiles_m, tiles_n;
+    const qvk__tile tile = qvk__choose_tile(planner, batches, product->m, product->n, &tiles_m, &tiles_n);
+    qvk__dispatch d = begin(product, tile_kernels[tile][product->b_rows_are_k]);
+
     qvk__dispatch_spec(&d, in_multiples(&product->a, product->a_skip, 4) && product->k % 4 == 0);
     qvk__dispatch_spec(&d, in_multiples(&product->b, 0, 4) &&
                                (product->b_rows_are_k ? product->n : product->k) % 4 == 0);
@@ -129,20 +135,10 @@ static bool fits_matvec(const qvk__product *product)
 
 static qvk_status plan_matvec(qvk__planner *planner, const qvk__product *product, qvk_error *err)
 {
-    qvk__dispatch d = {.kernel = product->m == 1   ? QVK__KERNEL_MATVEC_1
-                                 : product->m <= 4 ? QVK__KERNEL_MATVEC_4
-                                                   : QVK__KERNEL_MATVEC_8,
-                       .bytes = count_bytes(product),
-                       .ops = count_ops(product)};
+    qvk__dispatch d = begin(product, product->m == 1   ? QVK__KERNEL_MATVEC_1
+                                     : product->m <= 4 ? QVK__KERNEL_MATVEC_4
+                                                       : QVK__KERNEL_MATVEC_8);
 
-    qvk__dispatch_read(&d, product->a.buffer);
-    qvk__dispatch_read(&d, product->b.buffer);
-    qvk__dispatch_read(&d, product->d_dtype ? product->d : product->a.buffer);
-    qvk__dispatch_write(&d, product->c.buffer);
-    qvk__dispatch_spec(&d, qvk__device_dtype(product->a.dtype));
-    qvk__dispatch_spec(&d, qvk__device_dtype(product->b.dtype));
-    qvk__dispatch_spec(&d, qvk__device_dtype(product->c.dtype));
-    qvk__dispatch_spec(&d, qvk__device_dtype(product->d_dtype));
     qvk__dispatch_spec(&d, product->k % 4 == 0);
     qvk__dispatch_uint(&d, product->m);
     qvk__dispatch_uint(&d, product->n);
