@@ -100,6 +100,19 @@ void qvk__arg_visit_values(const qvk__arg *arg, void (*visit)(int32_t value, voi
             qvk__arg_visit_values(&arg->u.list[i], visit, user);
 }
 
+void qvk__node_visit_args(const qvk__node *node, void (*visit)(int32_t value, void *user), void *user)
+{
+    for (int i = 0; i < node->n_args; i++)
+        qvk__arg_visit_values(&node->args[i], visit, user);
+}
+
+void qvk__node_visit_written(const qvk__node *node, void (*visit)(int32_t value, void *user), void *user)
+{
+    for (int i = 0; i < node->n_args; i++)
+        if (qvk__op_written_args(node->op) >> i & 1)
+            qvk__arg_visit_values(&node->args[i], visit, user);
+}
+
 static void replace_in_arg(qvk__arg *arg, int32_t from, int32_t to)
 {
     if (arg->kind == QVK__ARG_VALUE && arg->u.value == from)
@@ -143,8 +156,7 @@ static void count_use(int32_t value, void *user)
 static void count_node_uses(const qvk__node *node, int32_t *counts, int32_t step)
 {
     use_counter counter = {counts, step};
-    for (int i = 0; i < node->n_args; i++)
-        qvk__arg_visit_values(&node->args[i], count_use, &counter);
+    qvk__node_visit_args(node, count_use, &counter);
 }
 
 /* Operators that write an argument matter even when nobody reads their result. */
@@ -220,8 +232,7 @@ int qvk__graph_use_count(const qvk__graph *graph, int32_t value)
 
     for (size_t n = 0; n < graph->nodes.count; n++)
         if (!graph->nodes.data[n].dead)
-            for (int i = 0; i < graph->nodes.data[n].n_args; i++)
-                qvk__arg_visit_values(&graph->nodes.data[n].args[i], match_use, &search);
+            qvk__node_visit_args(&graph->nodes.data[n], match_use, &search);
     for (size_t i = 0; i < graph->outputs.count; i++)
         search.count += graph->outputs.data[i] == value;
     return search.count;

@@ -112,6 +112,9 @@ bool qvk__graph_copy_arg(qvk__graph *graph, const qvk__arg *from, qvk__arg *to);
 qvk_status qvk__graph_clone(const qvk__graph *graph, qvk__graph *out, qvk_error *err);
 /* Calls visit(value id) for every VALUE in an argument, lists included. */
 void qvk__arg_visit_values(const qvk__arg *arg, void (*visit)(int32_t value, void *user), void *user);
+/* The same for all arguments of a node, and for those that its operator writes in place. */
+void qvk__node_visit_args(const qvk__node *node, void (*visit)(int32_t value, void *user), void *user);
+void qvk__node_visit_written(const qvk__node *node, void (*visit)(int32_t value, void *user), void *user);
 /* Replaces uses of value `from` by `to` in all live nodes and graph outputs. */
 void qvk__graph_replace_value(qvk__graph *graph, int32_t from, int32_t to);
 /* Drops dead nodes; value ids stay. */

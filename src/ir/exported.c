@@ -79,8 +79,8 @@ void qvk__exported_drop_unused_constants(qvk__exported *program)
     if (!used) /* keeping too much is no error */
         return;
     for (size_t n = 0; n < graph->nodes.count; n++)
-        for (int i = 0; i < graph->nodes.data[n].n_args && !graph->nodes.data[n].dead; i++)
-            qvk__arg_visit_values(&graph->nodes.data[n].args[i], mark_used, used);
+        if (!graph->nodes.data[n].dead)
+            qvk__node_visit_args(&graph->nodes.data[n], mark_used, used);
     for (size_t i = 0; i < graph->outputs.count; i++)
         used[graph->outputs.data[i]] = true;
     for (size_t i = 0; i < program->inputs.count; i++) {

@@ -56,8 +56,7 @@ static bool link_nodes(links *l)
         for (int i = 0; i < l->node->n_outs; i++)
             if (l->node->outs[i] >= 0)
                 l->producers[l->node->outs[i]] = l->node;
-        for (int i = 0; i < l->node->n_args; i++)
-            qvk__arg_visit_values(&l->node->args[i], link_user, l);
+        qvk__node_visit_args(l->node, link_user, l);
     }
     return true;
 }

@@ -202,8 +202,7 @@ static qvk_status check_aliases(const qvk__exported *program, const int32_t *roo
     later_use use = {roots, root_of(roots, written), written, -1};
 
     for (size_t n = index + 1; n < graph->nodes.count; n++)
-        for (int i = 0; i < graph->nodes.data[n].n_args; i++)
-            qvk__arg_visit_values(&graph->nodes.data[n].args[i], look_for_alias, &use);
+        qvk__node_visit_args(&graph->nodes.data[n], look_for_alias, &use);
     for (size_t i = 0; i < graph->outputs.count; i++)
         look_for_alias(graph->outputs.data[i], &use);
     /* The node's own result is the written value by another name. */

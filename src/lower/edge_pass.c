@@ -23,8 +23,7 @@ static qvk_status index_graph(qvk__edge_pass *pass, qvk_error *err)
         for (int o = 0; o < pass->old[i].n_outs; o++)
             if (pass->old[i].outs[o] >= 0)
                 pass->producer[pass->old[i].outs[o]] = (int32_t)i;
-        for (int a = 0; a < pass->old[i].n_args; a++)
-            qvk__arg_visit_values(&pass->old[i].args[a], count, pass->uses);
+        qvk__node_visit_args(&pass->old[i], count, pass->uses);
     }
     for (size_t i = 0; i < graph->outputs.count; i++)
         pass->uses[graph->outputs.data[i]]++;

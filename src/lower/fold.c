@@ -69,8 +69,7 @@ static bool foldable(const qvk__edge_pass *pass, const qvk__node *node)
         return false;
     if (dequantize && !pass->edge->params->compat_executorch)
         return false; /* the runtime keeps such weights in 8 bits */
-    for (int i = 0; i < node->n_args; i++)
-        qvk__arg_visit_values(&node->args[i], check_constant, &s);
+    qvk__node_visit_args(node, check_constant, &s);
     return s.constant && !qvk__edge_is_dynamic(pass->edge, node->outs[0]);
 }
 

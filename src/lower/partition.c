@@ -189,8 +189,7 @@ static const char *outside_reason(const qvk__edge *edge, const qvk__node *node)
             return "blocked by request";
     if (edge->params->compat_executorch && !find(node->op))
         return "ExecuTorch's Vulkan runtime has no such operator";
-    for (int i = 0; i < node->n_args; i++)
-        qvk__arg_visit_values(&node->args[i], check_dtype, &check);
+    qvk__node_visit_args(node, check_dtype, &check);
     for (int i = 0; i < node->n_outs; i++)
         if (node->outs[i] >= 0)
             check_dtype(node->outs[i], &check);
@@ -233,8 +232,7 @@ qvk_status qvk__partition_graph(qvk__edge *edge, qvk__partition *out, qvk_error 
         const char *reason = outside_reason(edge, node);
         level_scan scan = {value_level, value_inside, !reason,
                            reason ? 1 : 0}; /* inside: even levels, outside: odd */
-        for (int i = 0; i < node->n_args; i++)
-            qvk__arg_visit_values(&node->args[i], raise_level, &scan);
+        qvk__node_visit_args(node, raise_level, &scan);
         out->inside[n] = scan.inside;
         out->level[n] = scan.level;
         out->n_levels = QVK__MAX(out->n_levels, scan.level + 1);

@@ -241,10 +241,8 @@ qvk_status qvk__build_delegate(qvk__edge *edge, const qvk__partition *partition,
              i++)
             made_here[graph->nodes.data[n].outs[i]] = true;
     for (size_t n = 0; n < graph->nodes.count; n++)
-        for (int i = 0;
-             partition->inside[n] && partition->level[n] == plan->level && i < graph->nodes.data[n].n_args;
-             i++)
-            qvk__arg_visit_values(&graph->nodes.data[n].args[i], collect_input, &scan);
+        if (partition->inside[n] && partition->level[n] == plan->level)
+            qvk__node_visit_args(&graph->nodes.data[n], collect_input, &scan);
     QVK__CHECK(!b.failed, err, QVK_OUT_OF_MEMORY, "out of memory");
     for (size_t n = 0; n < graph->nodes.count; n++)
         if (partition->inside[n] && partition->level[n] == plan->level)

@@ -23,8 +23,8 @@ static bool *find_needed_outside(qvk__edge *edge, const qvk__partition *partitio
     for (int32_t level = 0; level < partition->n_levels; level++) {
         memset(read, 0, graph->values.count * sizeof *read);
         for (size_t n = 0; n < graph->nodes.count; n++)
-            for (int i = 0; partition->level[n] == level && i < graph->nodes.data[n].n_args; i++)
-                qvk__arg_visit_values(&graph->nodes.data[n].args[i], mark, read);
+            if (partition->level[n] == level)
+                qvk__node_visit_args(&graph->nodes.data[n], mark, read);
         /* What this level makes itself is not an import, unless its nodes run one by one outside. */
         for (size_t n = 0; n < graph->nodes.count; n++)
             for (int i = 0;

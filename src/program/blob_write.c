@@ -148,8 +148,8 @@ static qvk_status write_placeholders(qvk__blob_writer *writer, qvk_error *err)
 
     QVK__CHECK(used, err, QVK_OUT_OF_MEMORY, "out of memory");
     for (size_t n = 0; n < graph->nodes.count; n++)
-        for (int i = 0; i < graph->nodes.data[n].n_args && !graph->nodes.data[n].dead; i++)
-            qvk__arg_visit_values(&graph->nodes.data[n].args[i], mark_use, used);
+        if (!graph->nodes.data[n].dead)
+            qvk__node_visit_args(&graph->nodes.data[n], mark_use, used);
     for (size_t i = 0; i < graph->outputs.count; i++)
         used[graph->outputs.data[i]] = 1;
     for (size_t i = 0; i < graph->values.count; i++)

@@ -167,8 +167,8 @@ static qvk_status collect_graph(qvk__pte_writer *writer, const qvk__graph *graph
     named_visitor visitor = {writer, graph, QVK_OK, err};
 
     for (size_t n = 0; n < graph->nodes.count; n++)
-        for (int i = 0; i < graph->nodes.data[n].n_args && !graph->nodes.data[n].dead; i++)
-            qvk__arg_visit_values(&graph->nodes.data[n].args[i], visit_constant, &visitor);
+        if (!graph->nodes.data[n].dead)
+            qvk__node_visit_args(&graph->nodes.data[n], visit_constant, &visitor);
     for (size_t i = 0; i < graph->outputs.count; i++)
         visit_constant(graph->outputs.data[i], &visitor);
     return visitor.status;

@@ -173,15 +173,13 @@ static qvk_status drop_idle_symbols(qvk__graph *graph, qvk_error *err)
     for (size_t i = 0; i < graph->outputs.count; i++)
         counts[graph->outputs.data[i]]++;
     for (size_t n = 0; n < graph->nodes.count; n++)
-        for (int i = 0; i < graph->nodes.data[n].n_args; i++)
-            qvk__arg_visit_values(&graph->nodes.data[n].args[i], count_use, counts);
+        qvk__node_visit_args(&graph->nodes.data[n], count_use, counts);
     for (size_t n = graph->nodes.count; n-- > 0;) {
         qvk__node *node = &graph->nodes.data[n];
         if (!is_idle(graph, node, counts))
             continue;
         node->dead = true;
-        for (int i = 0; i < node->n_args; i++)
-            qvk__arg_visit_values(&node->args[i], uncount_use, counts);
+        qvk__node_visit_args(node, uncount_use, counts);
     }
     qvk__graph_compact(graph);
     free(counts);

@@ -356,8 +356,7 @@ static void index_uses(annotator *a)
         a->producer[i] = a->user[i] = -1;
     for (size_t n = 0; n < graph->nodes.count; n++) {
         use_scan scan = {a, (int32_t)n};
-        for (int i = 0; i < graph->nodes.data[n].n_args; i++)
-            qvk__arg_visit_values(&graph->nodes.data[n].args[i], note_use, &scan);
+        qvk__node_visit_args(&graph->nodes.data[n], note_use, &scan);
         for (int i = 0; i < graph->nodes.data[n].n_outs; i++)
             if (graph->nodes.data[n].outs[i] >= 0)
                 a->producer[graph->nodes.data[n].outs[i]] = (int32_t)n;

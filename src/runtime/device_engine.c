@@ -207,8 +207,7 @@ static void find_change(int32_t value, void *user)
 static bool reads_change(const qvk__device_engine *device, const qvk__node *node)
 {
     change_search search = {device->changed, reads_number(node->op)};
-    for (int i = 0; i < node->n_args && !search.found; i++)
-        qvk__arg_visit_values(&node->args[i], find_change, &search);
+    qvk__node_visit_args(node, find_change, &search);
     return search.found;
 }
 

@@ -35,11 +35,8 @@ static void analyse(qvk__engine *engine)
     for (size_t n = 0; n < graph->nodes.count; n++) {
         const qvk__node *node = &graph->nodes.data[n];
         use_recorder recorder = {engine->last_use, (int32_t)n};
-        for (int i = 0; i < node->n_args; i++) {
-            qvk__arg_visit_values(&node->args[i], record_use, &recorder);
-            if (qvk__op_written_args(node->op) >> i & 1)
-                qvk__arg_visit_values(&node->args[i], mark_written, engine->written);
-        }
+        qvk__node_visit_args(node, record_use, &recorder);
+        qvk__node_visit_written(node, mark_written, engine->written);
     }
     for (size_t i = 0; i < graph->outputs.count; i++)
         engine->last_use[graph->outputs.data[i]] = INT32_MAX;
@@ -244,8 +241,7 @@ static void convert_input(int32_t value, void *user)
 qvk_status qvk__engine_convert_inputs(qvk__engine *engine, const qvk__node *node, qvk_error *err)
 {
     conversion it = {engine, QVK_OK, err};
-    for (int i = 0; i < node->n_args; i++)
-        qvk__arg_visit_values(&node->args[i], convert_input, &it);
+    qvk__node_visit_args(node, convert_input, &it);
     return it.status;
 }
 

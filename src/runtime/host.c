@@ -171,8 +171,7 @@ static void find_unknown(int32_t value, void *user)
 static bool has_unknown(const qvk__host *host, const qvk__node *node)
 {
     unknown_search search = {host, false};
-    for (int i = 0; i < node->n_args; i++)
-        qvk__arg_visit_values(&node->args[i], find_unknown, &search);
+    qvk__node_visit_args(node, find_unknown, &search);
     return search.found;
 }
 
@@ -277,8 +276,7 @@ static void fetch_input(int32_t value, void *user)
 static qvk_status fetch_inputs(qvk__host *host, const qvk__node *node, qvk_error *err)
 {
     input_check check = {host, QVK_OK, err};
-    for (int i = 0; i < node->n_args; i++)
-        qvk__arg_visit_values(&node->args[i], fetch_input, &check);
+    qvk__node_visit_args(node, fetch_input, &check);
     return check.status;
 }
 
@@ -297,8 +295,7 @@ static void find_use(int32_t value, void *user)
 static bool reads(const qvk__node *node, int32_t value)
 {
     use_search search = {value, false};
-    for (int i = 0; i < node->n_args; i++)
-        qvk__arg_visit_values(&node->args[i], find_use, &search);
+    qvk__node_visit_args(node, find_use, &search);
     return search.found;
 }
 

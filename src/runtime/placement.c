@@ -57,11 +57,8 @@ static void find_lives(placing *it)
     for (size_t n = 0; n < graph->nodes.count; n++) {
         const qvk__node *node = &graph->nodes.data[n];
         it->node = (int32_t)n;
-        for (int i = 0; i < node->n_args; i++) {
-            qvk__arg_visit_values(&node->args[i], visit_use, it);
-            if (qvk__op_written_args(node->op) >> i & 1)
-                qvk__arg_visit_values(&node->args[i], visit_write, it);
-        }
+        qvk__node_visit_args(node, visit_use, it);
+        qvk__node_visit_written(node, visit_write, it);
         for (int i = 0; i < node->n_outs; i++) {
             if (node->outs[i] < 0)
                 continue;

@@ -17,10 +17,7 @@ static void find_written(const qvk__graph *graph, bool *written, bool *defined)
         defined[graph->inputs.data[i]] = true;
     for (size_t n = 0; n < graph->nodes.count; n++) {
         const qvk__node *node = &graph->nodes.data[n];
-        const uint32_t args = qvk__op_written_args(node->op);
-        for (int i = 0; i < node->n_args; i++)
-            if (args >> i & 1)
-                qvk__arg_visit_values(&node->args[i], mark, written);
+        qvk__node_visit_written(node, mark, written);
         for (int i = 0; i < node->n_outs; i++) {
             if (node->outs[i] < 0)
                 continue;

@@ -48,8 +48,7 @@ static qvk_status run_node(qvk__engine *engine, size_t n, qvk_error *err)
         return QVK_OK;
     }
     QVK__TRY(qvk__host_run(&engine->host, n, err));
-    for (int i = 0; i < node->n_args; i++)
-        qvk__arg_visit_values(&node->args[i], release_at_last_use, &release);
+    qvk__node_visit_args(node, release_at_last_use, &release);
     if (!engine->params.profile)
         return QVK_OK;
     entry.start_us = (double)(start - engine->run_start_ns) * 1e-3;

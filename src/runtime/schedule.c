@@ -118,9 +118,7 @@ static void note_outputs(scheduler *it, const qvk__node *node, bool by_device)
 {
     writing write = {it, by_device};
 
-    for (int i = 0; i < node->n_args; i++)
-        if (qvk__op_written_args(node->op) >> i & 1)
-            qvk__arg_visit_values(&node->args[i], note_write, &write);
+    qvk__node_visit_written(node, note_write, &write);
     for (int i = 0; i < node->n_outs; i++)
         if (node->outs[i] >= 0 && value_of(it, node->outs[i])->kind == QVK__VALUE_TENSOR)
             note_write(node->outs[i], &write);
@@ -137,8 +135,7 @@ static qvk_status add_node(scheduler *it, int32_t index, bool single)
         it->segment = NULL;
     if (on_device)
         QVK__TRY(open_segment(it, index));
-    for (int i = 0; i < node->n_args; i++)
-        qvk__arg_visit_values(&node->args[i], on_device ? device_reads : cpu_reads, it);
+    qvk__node_visit_args(node, on_device ? device_reads : cpu_reads, it);
     QVK__TRY(it->status);
     if (on_device)
         it->segment->end_node = index + 1;

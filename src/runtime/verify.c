@@ -109,8 +109,7 @@ qvk_status qvk__verify_before(qvk__engine *engine, int32_t node, qvk_error *err)
         host->symbols[i] = engine->host.symbols[i];
         host->known[i] = true;
     }
-    for (int i = 0; i < it->n_args; i++)
-        qvk__arg_visit_values(&it->args[i], visit_fetch, &state);
+    qvk__node_visit_args(it, visit_fetch, &state);
     return state.status;
 }
 
@@ -250,11 +249,8 @@ qvk_status qvk__verify_after(qvk__engine *engine, int32_t node, qvk_error *err)
         if (it->outs[i] >= 0)
             QVK__TRY(check_value(engine, node, it->outs[i], what, err));
     }
-    for (int i = 0; i < it->n_args; i++)
-        if (qvk__op_written_args(it->op) >> i & 1)
-            qvk__arg_visit_values(&it->args[i], visit_written, &state);
-    for (int i = 0; i < it->n_args; i++)
-        qvk__arg_visit_values(&it->args[i], visit_release, engine);
+    qvk__node_visit_written(it, visit_written, &state);
+    qvk__node_visit_args(it, visit_release, engine);
     for (int i = 0; i < it->n_outs; i++)
         if (it->outs[i] >= 0)
             visit_release(it->outs[i], engine);
