@@ -133,6 +133,18 @@ qvk_status qvk__graph_verify(const qvk__graph *graph, qvk_error *err);
 /* Readable listing, a line a node: `%12: float32[32, 64] = aten.linear.default(%x, %weight, None)`. */
 void qvk__graph_print(const qvk__graph *graph, qvk__string *out);
 
+/* Names with how often they occur, in order of first occurrence. */
+typedef struct qvk__tally {
+    const char *name;
+    uint32_t count;
+} qvk__tally;
+/* Operators of the live nodes; malloc'ed, NULL when memory runs out. */
+qvk__tally *qvk__tally_nodes(const qvk__graph *graph, size_t *count);
+/* Bytes of constants, tied ones once, and how many different ones there are. Sorts the array. */
+uint64_t qvk__constants_bytes(const qvk__constant **constants, size_t n, uint32_t *count);
+/* The same for all constants of a graph. */
+uint64_t qvk__graph_constant_bytes(const qvk__graph *graph, uint32_t *count);
+
 /* Args of a node with VALUEs turned into TENSORs/INTs through `resolve`; lists included. Memory from `arena`.
  */
 typedef struct qvk__resolver {

@@ -155,55 +155,19 @@ qvk__scheme_name qvk__scheme_of(const qvk__quantized_use *use)
 
 /* ---- counts -------------------------------------------------------------------------------------------- */
 
-qvk__op_count *qvk__count_operators(const qvk__exported *program, size_t *count)
-{
-    const qvk__graph *graph = &program->graph;
-    qvk__op_count *counts = qvk__alloc_zeroed(graph->nodes.count, sizeof *counts);
-    qvk__map seen = {0};
-
-    *count = 0;
-    for (size_t n = 0; counts && n < graph->nodes.count; n++) {
-        const char *name = graph->nodes.data[n].target;
-        int64_t index;
-        if (graph->nodes.data[n].dead)
-            continue;
-        if (!qvk__map_get(&seen, name, &index)) {
-            index = (int64_t)(*count)++;
-            counts[index].name = name;
-            if (!qvk__map_set(&seen, name, index)) {
-                free(counts);
-                counts = NULL;
-                break;
-            }
-        }
-        counts[index].count++;
-    }
-    qvk__map_free(&seen);
-    return counts;
-}
-
-static int compare_pointers(const void *a, const void *b)
-{
-    const uintptr_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 uint64_t qvk__exported_bytes(const qvk__exported *program)
 {
-    uintptr_t *all = qvk__alloc_zeroed(program->inputs.count, sizeof *all);
-    uint64_t bytes = 0;
+    const qvk__constant **all = qvk__alloc_zeroed(program->inputs.count, sizeof *all);
+    uint64_t bytes;
+    uint32_t count;
     size_t n = 0;
 
     for (size_t i = 0; all && i < program->inputs.count; i++) {
         const qvk__input_spec *spec = &program->inputs.data[i];
         if (spec->kind != QVK__INPUT_LITERAL && program->graph.values.data[spec->value].constant)
-            all[n++] = (uintptr_t)program->graph.values.data[spec->value].constant;
+            all[n++] = program->graph.values.data[spec->value].constant;
     }
-    if (n > 0)
-        qsort(all, n, sizeof *all, compare_pointers);
-    for (size_t i = 0; i < n; i++)
-        if (i == 0 || all[i] != all[i - 1])
-            bytes += ((const qvk__constant *)all[i])->bytes;
+    bytes = qvk__constants_bytes(all, n, &count);
     free(all);
     return bytes;
 }

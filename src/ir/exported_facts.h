@@ -22,13 +22,6 @@ typedef struct qvk__scheme_name {
 } qvk__scheme_name;
 qvk__scheme_name qvk__scheme_of(const qvk__quantized_use *use);
 
-/* Names with how often they occur, in order of first occurrence; malloc'ed, NULL when memory runs out. */
-typedef struct qvk__op_count {
-    const char *name;
-    uint32_t count;
-} qvk__op_count;
-qvk__op_count *qvk__count_operators(const qvk__exported *program, size_t *count);
-
 /* Bytes of all weights, tied ones once. */
 uint64_t qvk__exported_bytes(const qvk__exported *program);
 const char *qvk__input_kind_name(qvk__input_kind kind);

@@ -78,7 +78,7 @@ static void print_ranges(const qvk__exported *program, qvk__string *out)
 static void print_operators(const qvk__exported *program, qvk__string *out)
 {
     size_t count;
-    qvk__op_count *counts = qvk__count_operators(program, &count);
+    qvk__tally *counts = qvk__tally_nodes(&program->graph, &count);
 
     out->failed |= counts == NULL;
     for (size_t i = 0; counts && i < count; i++)

@@ -192,7 +192,7 @@ static void add_weights(qvk__string *out, const qvk__exported *program)
 static void add_operators(qvk__string *out, const qvk__exported *program)
 {
     size_t count;
-    qvk__op_count *counts = qvk__count_operators(program, &count);
+    qvk__tally *counts = qvk__tally_nodes(&program->graph, &count);
 
     out->failed |= counts == NULL;
     qvk__string_add(out, "\"operators\": [");

@@ -13,16 +13,6 @@ typedef struct qvk__weight_info {
 /* False when the node uses no quantized weight. */
 bool qvk__weight_of_node(const qvk__graph *graph, const qvk__node *node, qvk__weight_info *out);
 
-/* Names with how often they occur, in order of first occurrence. */
-typedef struct qvk__tally {
-    const char *name;
-    uint32_t count;
-} qvk__tally;
-/* Operators of a graph; malloc'ed, NULL when memory runs out. */
-qvk__tally *qvk__tally_nodes(const qvk__graph *graph, size_t *count);
-
-/* Bytes of a graph's constants, tied ones once, and how many there are. */
-uint64_t qvk__graph_constant_bytes(const qvk__graph *graph, uint32_t *count);
 /* Calls of each of the method's operators outside delegates; malloc'ed, NULL when memory runs out. */
 uint32_t *qvk__count_kernel_calls(const qvk__method *method);
 /* In the operator table, or one of ExecuTorch's primitives (executorch_prim::), which the runtime has itself.

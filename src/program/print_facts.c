@@ -82,63 +82,6 @@ bool qvk__weight_of_node(const qvk__graph *graph, const qvk__node *node, qvk__we
 
 /* ---- counts -------------------------------------------------------------------------------------------- */
 
-qvk__tally *qvk__tally_nodes(const qvk__graph *graph, size_t *count)
-{
-    qvk__tally *tally = qvk__alloc_zeroed(graph->nodes.count + 1, sizeof *tally);
-    qvk__map seen = {0};
-
-    *count = 0;
-    for (size_t n = 0; tally && n < graph->nodes.count; n++) {
-        const char *name = graph->nodes.data[n].target;
-        int64_t index;
-        if (graph->nodes.data[n].dead)
-            continue;
-        if (!qvk__map_get(&seen, name, &index)) {
-            index = (int64_t)(*count)++;
-            tally[index].name = name;
-            if (!qvk__map_set(&seen, name, index)) {
-                free(tally);
-                tally = NULL;
-                break;
-            }
-        }
-        tally[index].count++;
-    }
-    qvk__map_free(&seen);
-    return tally;
-}
-
-static int compare_constants(const void *a, const void *b)
-{
-    uintptr_t x = (uintptr_t) * (const qvk__constant *const *)a,
-              y = (uintptr_t) * (const qvk__constant *const *)b;
-    return (x > y) - (x < y);
-}
-
-uint64_t qvk__graph_constant_bytes(const qvk__graph *graph, uint32_t *count)
-{
-    const qvk__constant **all = qvk__alloc_zeroed(graph->values.count, sizeof *all);
-    uint64_t bytes = 0;
-    size_t n = 0;
-
-    *count = 0;
-    if (!all)
-        return 0;
-    for (size_t i = 0; i < graph->values.count; i++)
-        if (graph->values.data[i].constant)
-            all[n++] = graph->values.data[i].constant;
-    if (n > 0)
-        qsort(all, n, sizeof *all, compare_constants);
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0 && all[i] == all[i - 1])
-            continue;
-        bytes += all[i]->bytes;
-        (*count)++;
-    }
-    free(all);
-    return bytes;
-}
-
 uint32_t *qvk__count_kernel_calls(const qvk__method *method)
 {
     uint32_t *calls = qvk__alloc_zeroed((uint64_t)method->n_operators + 1, sizeof *calls);
