@@ -123,6 +123,10 @@ void qvk__string_add(qvk__string *string, const char *text);
 void qvk__string_addf(qvk__string *string, const char *format, ...) QVK_PRINTF(2, 3);
 /* Adds text with JSON escapes, without the quotes. */
 void qvk__string_add_json(qvk__string *string, const char *text);
+/* The same with the quotes: a JSON string. */
+void qvk__string_add_quoted(qvk__string *string, const char *text);
+/* A JSON number. JSON has no infinities and no NaN: they become strings, as Python's float() reads them. */
+void qvk__string_add_number(qvk__string *string, double number);
 
 bool qvk__starts_with(const char *text, const char *prefix);
 bool qvk__ends_with(const char *text, const char *suffix);

@@ -1,6 +1,7 @@
 /* Text builder, patterns, and the string map. */
 #include "base/base.h"
 
+#include <math.h>
 #include <stdio.h>
 
 struct qvk__map_entry {
@@ -58,6 +59,21 @@ void qvk__string_add_json(qvk__string *string, const char *text)
         else
             add_bytes(string, text, 1);
     }
+}
+
+void qvk__string_add_quoted(qvk__string *string, const char *text)
+{
+    add_bytes(string, "\"", 1);
+    qvk__string_add_json(string, text);
+    add_bytes(string, "\"", 1);
+}
+
+void qvk__string_add_number(qvk__string *string, double number)
+{
+    if (isfinite(number))
+        qvk__string_addf(string, "%.17g", number);
+    else
+        qvk__string_add_quoted(string, isnan(number) ? "nan" : number > 0 ? "inf" : "-inf");
 }
 
 bool qvk__starts_with(const char *text, const char *prefix)

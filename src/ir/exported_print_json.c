@@ -1,41 +1,23 @@
 /* An exported program as one JSON object. */
-#include <math.h>
-
 #include "core/dtype.h"
 #include "ir/exported_facts.h"
-
-static void add_text(qvk__string *out, const char *text)
-{
-    qvk__string_add(out, "\"");
-    qvk__string_add_json(out, text);
-    qvk__string_add(out, "\"");
-}
 
 static void add_member(qvk__string *out, const char *key, const char *text)
 {
     qvk__string_addf(out, "\"%s\": ", key);
-    add_text(out, text);
-}
-
-/* JSON has no infinities and no NaN: they become strings, as Python's float() reads them. */
-static void add_number(qvk__string *out, double number)
-{
-    if (isfinite(number))
-        qvk__string_addf(out, "%.17g", number);
-    else
-        add_text(out, isnan(number) ? "nan" : number > 0 ? "inf" : "-inf");
+    qvk__string_add_quoted(out, text);
 }
 
 static void add_arg(qvk__string *out, const qvk__graph *graph, const qvk__arg *arg)
 {
     switch (arg->kind) {
     case QVK__ARG_INT: qvk__string_addf(out, "%lld", (long long)arg->u.i); return;
-    case QVK__ARG_FLOAT: add_number(out, arg->u.f); return;
+    case QVK__ARG_FLOAT: qvk__string_add_number(out, arg->u.f); return;
     case QVK__ARG_BOOL: qvk__string_add(out, arg->u.b ? "true" : "false"); return;
-    case QVK__ARG_STRING: add_text(out, arg->u.s); return;
+    case QVK__ARG_STRING: qvk__string_add_quoted(out, arg->u.s); return;
     case QVK__ARG_VALUE:
         qvk__string_add(out, "{\"value\": ");
-        add_text(out, graph->values.data[arg->u.value].name);
+        qvk__string_add_quoted(out, graph->values.data[arg->u.value].name);
         qvk__string_add(out, "}");
         return;
     case QVK__ARG_INTS:
@@ -50,7 +32,7 @@ static void add_arg(qvk__string *out, const qvk__graph *graph, const qvk__arg *a
         if (arg->kind == QVK__ARG_INTS)
             qvk__string_addf(out, "%lld", (long long)arg->u.ints[i]);
         else if (arg->kind == QVK__ARG_FLOATS)
-            add_number(out, arg->u.floats[i]);
+            qvk__string_add_number(out, arg->u.floats[i]);
         else if (arg->kind == QVK__ARG_BOOLS)
             qvk__string_add(out, arg->u.bools[i] ? "true" : "false");
         else
@@ -126,7 +108,7 @@ static void add_ranges(qvk__string *out, const qvk__exported *program)
     for (size_t i = 0; i < program->ranges.count; i++) {
         const qvk__range *range = &program->ranges.data[i];
         qvk__string_add(out, i ? ", " : "");
-        add_text(out, range->symbol);
+        qvk__string_add_quoted(out, range->symbol);
         qvk__string_add(out, ": [");
         if (range->min == INT64_MIN)
             qvk__string_add(out, "null, ");

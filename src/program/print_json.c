@@ -1,36 +1,18 @@
 /* A program as one JSON object. */
 #include "program/print.h"
 
-#include <math.h>
-
 #include "core/dtype.h"
-
-static void add_text(qvk__string *out, const char *text)
-{
-    qvk__string_add(out, "\"");
-    qvk__string_add_json(out, text);
-    qvk__string_add(out, "\"");
-}
 
 static void add_key(qvk__string *out, const char *key)
 {
-    add_text(out, key);
+    qvk__string_add_quoted(out, key);
     qvk__string_add(out, ": ");
-}
-
-/* JSON has no infinities and no NaN: they become strings, as Python's float() reads them. */
-static void add_number(qvk__string *out, double number)
-{
-    if (isfinite(number))
-        qvk__string_addf(out, "%.17g", number);
-    else
-        add_text(out, isnan(number) ? "nan" : number > 0 ? "inf" : "-inf");
 }
 
 static void add_shape(qvk__string *out, const qvk_tensor *desc)
 {
     add_key(out, "dtype");
-    add_text(out, qvk_dtype_name(desc->dtype));
+    qvk__string_add_quoted(out, qvk_dtype_name(desc->dtype));
     qvk__string_addf(out, ", \"shape\": %s", qvk__shape_text(desc).text);
 }
 
@@ -55,7 +37,7 @@ static void add_list(qvk__string *out, const qvk__evalue *value)
     for (uint32_t i = 0; i < value->count; i++) {
         qvk__string_add(out, i ? ", " : "");
         if (value->kind == QVK__EVALUE_DOUBLE_LIST)
-            add_number(out, value->doubles[i]);
+            qvk__string_add_number(out, value->doubles[i]);
         else
             qvk__string_add(out, value->bools[i] ? "true" : "false");
     }
@@ -65,7 +47,7 @@ static void add_list(qvk__string *out, const qvk__evalue *value)
 static void add_value(qvk__string *out, const qvk__evalue *value)
 {
     qvk__string_add(out, "{\"kind\": ");
-    add_text(out, qvk__evalue_kind_name(value->kind));
+    qvk__string_add_quoted(out, qvk__evalue_kind_name(value->kind));
     switch (value->kind) {
     case QVK__EVALUE_NULL: break;
     case QVK__EVALUE_INT: qvk__string_addf(out, ", \"value\": %lld", (long long)value->int_value); break;
@@ -74,11 +56,11 @@ static void add_value(qvk__string *out, const qvk__evalue *value)
         break;
     case QVK__EVALUE_DOUBLE:
         qvk__string_add(out, ", \"value\": ");
-        add_number(out, value->double_value);
+        qvk__string_add_number(out, value->double_value);
         break;
     case QVK__EVALUE_STRING:
         qvk__string_add(out, ", \"value\": ");
-        add_text(out, value->string);
+        qvk__string_add_quoted(out, value->string);
         break;
     case QVK__EVALUE_TENSOR:
         qvk__string_add(out, ", ");
@@ -115,7 +97,7 @@ static void add_operators(qvk__string *out, const qvk__graph *graph)
     qvk__string_add(out, ", \"operators\": [");
     for (size_t i = 0; tally && i < count; i++) {
         qvk__string_add(out, i ? ", {\"name\": " : "{\"name\": ");
-        add_text(out, tally[i].name);
+        qvk__string_add_quoted(out, tally[i].name);
         qvk__string_addf(out, ", \"count\": %u}", tally[i].count);
     }
     qvk__string_add(out, "]");
@@ -134,9 +116,9 @@ static void add_weights(qvk__string *out, const qvk__graph *graph)
             continue;
         value = &graph->values.data[weight.value];
         qvk__string_add(out, first ? "{\"name\": " : ", {\"name\": ");
-        add_text(out, value->name);
+        qvk__string_add_quoted(out, value->name);
         qvk__string_add(out, ", \"operator\": ");
-        add_text(out, graph->nodes.data[n].target);
+        qvk__string_add_quoted(out, graph->nodes.data[n].target);
         qvk__string_addf(out, ", \"scheme\": \"%s\", \"group_size\": ", weight.scheme);
         if (weight.group_size)
             qvk__string_addf(out, "%lld, ", (long long)weight.group_size);
@@ -159,10 +141,10 @@ static void add_constants(qvk__string *out, const qvk__graph *graph)
         if (!value->constant)
             continue;
         qvk__string_add(out, first ? "{\"name\": " : ", {\"name\": ");
-        add_text(out, value->name);
+        qvk__string_add_quoted(out, value->name);
         if (value->constant->name) {
             qvk__string_add(out, ", \"key\": ");
-            add_text(out, value->constant->name);
+            qvk__string_add_quoted(out, value->constant->name);
         }
         qvk__string_add(out, ", ");
         add_shape(out, &value->desc);
@@ -187,7 +169,7 @@ static void add_graph(qvk__string *out, const qvk__graph *graph)
         if (end)
             *end = '\0';
         qvk__string_add(out, line == listing.data ? "" : ", ");
-        add_text(out, line);
+        qvk__string_add_quoted(out, line);
         if (!end)
             break;
     }
@@ -201,7 +183,7 @@ static void add_delegate(qvk__string *out, const qvk__delegate *delegate, bool g
     uint64_t bytes = qvk__graph_constant_bytes(&delegate->graph, &n_constants);
 
     qvk__string_add(out, "{\"backend\": ");
-    add_text(out, delegate->id);
+    qvk__string_add_quoted(out, delegate->id);
     if (!delegate->parsed) {
         qvk__string_addf(out, ", \"bytes\": %llu}", (unsigned long long)delegate->blob_bytes);
         return;
@@ -242,7 +224,7 @@ static void add_outside(qvk__string *out, const qvk__method *method)
         add_operator_name(out, &method->operators[i]);
         qvk__string_addf(out, ", \"count\": %u, \"known\": %s, \"reason\": ", calls[i],
                          qvk__operator_is_known(&method->operators[i]) ? "true" : "false");
-        add_text(out, qvk__outside_reason(method, i));
+        qvk__string_add_quoted(out, qvk__outside_reason(method, i));
         qvk__string_add(out, "}");
         first = false;
     }
@@ -253,7 +235,7 @@ static void add_outside(qvk__string *out, const qvk__method *method)
 static void add_instruction(qvk__string *out, const qvk__method *method, const qvk__instruction *instruction)
 {
     qvk__string_add(out, "{\"kind\": ");
-    add_text(out, qvk__instruction_kind_name(instruction->kind));
+    qvk__string_add_quoted(out, qvk__instruction_kind_name(instruction->kind));
     switch (instruction->kind) {
     case QVK__INSTRUCTION_KERNEL:
         qvk__string_add(out, ", \"name\": ");
@@ -300,7 +282,7 @@ static void add_method(qvk__string *out, const qvk__method *method, bool graph)
     for (uint32_t i = 0; i < method->n_buffers; i++)
         planned += method->buffer_bytes[i];
     qvk__string_add(out, "{\"name\": ");
-    add_text(out, method->name);
+    qvk__string_add_quoted(out, method->name);
     qvk__string_addf(out, ", \"planned_bytes\": %llu, ", (unsigned long long)planned);
     add_ends(out, method, "inputs", method->inputs, method->n_inputs);
     add_ends(out, method, "outputs", method->outputs, method->n_outputs);

@@ -240,9 +240,8 @@ static qvk_status write_graph_outputs(const qvk__exported *program, qvk__string 
 
 static void write_name_member(const char *key, const char *name, qvk__string *out)
 {
-    qvk__string_addf(out, "\"%s\": \"", key);
-    qvk__string_add_json(out, name);
-    qvk__string_add(out, "\"");
+    qvk__string_addf(out, "\"%s\": ", key);
+    qvk__string_add_quoted(out, name);
 }
 
 static qvk_status write_input_spec(const qvk__exported *program, const qvk__input_spec *spec,
@@ -364,9 +363,7 @@ static void write_quoted(void (*make)(const qvk__exported *program, qvk__string 
     qvk__string text = {0};
 
     make(program, &text);
-    qvk__string_add(out, "\"");
-    qvk__string_add_json(out, text.data ? text.data : "");
-    qvk__string_add(out, "\"");
+    qvk__string_add_quoted(out, text.data ? text.data : "");
     out->failed |= text.failed;
     free(text.data);
 }
@@ -381,9 +378,8 @@ static void write_calls(const qvk__exported *program, qvk__string *out)
     write_quoted(out_spec, program, out);
     qvk__string_add(out, ", \"forward_arg_names\": [");
     for (size_t i = 0; i < program->forward_arg_names.count; i++) {
-        qvk__string_add(out, i ? ", \"" : "\"");
-        qvk__string_add_json(out, program->forward_arg_names.data[i]);
-        qvk__string_add(out, "\"");
+        qvk__string_add(out, i ? ", " : "");
+        qvk__string_add_quoted(out, program->forward_arg_names.data[i]);
     }
     qvk__string_add(out, "]}}], ");
 }

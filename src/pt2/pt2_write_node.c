@@ -140,11 +140,7 @@ static qvk_status write_item(const qvk__exported *program, const qvk__arg *item,
             write_name(symbolic ? "as_name" : "name", program->graph.values.data[item->u.value].name, out);
         return QVK_OK;
     case QVK__ARG_NULL: qvk__string_add(out, "{\"as_none\": true}"); return QVK_OK;
-    case QVK__ARG_STRING:
-        qvk__string_add(out, "\"");
-        qvk__string_add_json(out, item->u.s);
-        qvk__string_add(out, "\"");
-        return QVK_OK;
+    case QVK__ARG_STRING: qvk__string_add_quoted(out, item->u.s); return QVK_OK;
     case QVK__ARG_INT:
         qvk__string_addf(out, symbolic ? "{\"as_int\": %lld}" : "%lld", (long long)item->u.i);
         return QVK_OK;
@@ -350,9 +346,8 @@ static qvk_status write_node(const qvk__exported *program, const qvk__node *node
     write_outputs(program, node, is_list, out);
     qvk__string_add(out, "], \"metadata\": {");
     if (node->trace) {
-        qvk__string_add(out, "\"stack_trace\": \"");
-        qvk__string_add_json(out, node->trace);
-        qvk__string_add(out, "\"");
+        qvk__string_add(out, "\"stack_trace\": ");
+        qvk__string_add_quoted(out, node->trace);
     }
     qvk__string_add(out, "}, \"is_hop_single_tensor_return\": null, \"name\": \"");
     qvk__string_add_json(out, name);

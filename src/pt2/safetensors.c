@@ -198,28 +198,21 @@ void qvk__safetensors_print(const qvk__safetensors *file, qvk__string *out)
     }
 }
 
-static void add_text(qvk__string *out, const char *text)
-{
-    qvk__string_add(out, "\"");
-    qvk__string_add_json(out, text);
-    qvk__string_add(out, "\"");
-}
-
 void qvk__safetensors_print_json(const qvk__safetensors *file, qvk__string *out)
 {
     qvk__string_addf(out, "{\"format\": \"safetensors\", \"bytes\": %llu, \"metadata\": {",
                      (unsigned long long)total_bytes(file));
     for (size_t i = 0; i + 1 < file->metadata.count; i += 2) {
         qvk__string_add(out, i ? ", " : "");
-        add_text(out, file->metadata.data[i]);
+        qvk__string_add_quoted(out, file->metadata.data[i]);
         qvk__string_add(out, ": ");
-        add_text(out, file->metadata.data[i + 1]);
+        qvk__string_add_quoted(out, file->metadata.data[i + 1]);
     }
     qvk__string_add(out, "}, \"tensors\": [");
     for (size_t i = 0; i < file->tensors.count; i++) {
         const qvk__safetensor *tensor = &file->tensors.data[i];
         qvk__string_add(out, i ? ", {\"name\": " : "{\"name\": ");
-        add_text(out, tensor->name);
+        qvk__string_add_quoted(out, tensor->name);
         qvk__string_addf(out, ", \"dtype\": \"%s\", \"shape\": %s, \"bytes\": %llu}", tensor->dtype_name,
                          qvk__shape_text(&tensor->tensor).text, (unsigned long long)tensor->bytes);
     }
