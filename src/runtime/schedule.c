@@ -4,8 +4,9 @@
 typedef struct scheduler {
     const qvk__engine *engine;
     qvk__variant *variant;
-    bool *host_valid;   /* per value: the host has its current data */
-    bool *device_valid; /* per root: the device has */
+    int32_t *writes;   /* per root: how many nodes have written it, in any value's name */
+    int32_t *host_has; /* per value: after how many of these writes the host had its data, plus 1; 0: never */
+    bool *device_valid; /* per root: the device has its current data */
     qvk__step *segment; /* being filled, or NULL */
     bool at_end;        /* all nodes are scheduled */
     qvk_status status;  /* of the visitors */
@@ -15,6 +16,16 @@ typedef struct scheduler {
 static const qvk__value *value_of(const scheduler *it, int32_t value)
 {
     return &it->engine->graph.values.data[value];
+}
+
+static bool host_is_valid(const scheduler *it, int32_t value)
+{
+    return it->host_has[value] == it->writes[it->variant->placement.roots[value]] + 1;
+}
+
+static void set_host_valid(scheduler *it, int32_t value)
+{
+    it->host_has[value] = it->writes[it->variant->placement.roots[value]] + 1;
 }
 
 static qvk__step *last_segment(scheduler *it)
@@ -65,7 +76,7 @@ static qvk_status download(scheduler *it, int32_t value)
     }
     QVK__CHECK(QVK__VEC_PUSH(&segment->downloads, transfer), it->err, QVK_OUT_OF_MEMORY, "out of memory");
     it->variant->readback_bytes += qvk__round_up(range->bytes, 64);
-    it->host_valid[value] = true;
+    set_host_valid(it, value);
     return QVK_OK;
 }
 
@@ -87,13 +98,13 @@ static void cpu_reads(int32_t value, void *user)
 {
     scheduler *it = user;
 
-    if (it->status != QVK_OK || value_of(it, value)->kind != QVK__VALUE_TENSOR || it->host_valid[value] ||
+    if (it->status != QVK_OK || value_of(it, value)->kind != QVK__VALUE_TENSOR || host_is_valid(it, value) ||
         (value_of(it, value)->constant && !value_of(it, value)->is_mutable))
         return;
     if (it->variant->placement.ranges[value].bytes)
         it->status = download(it, value);
     else
-        it->host_valid[value] = true; /* state that only the CPU ever touches */
+        set_host_valid(it, value); /* state that only the CPU ever touches */
 }
 
 typedef struct writing {
@@ -107,10 +118,9 @@ static void note_write(int32_t value, void *user)
     scheduler *it = write->it;
     const int32_t root = it->variant->placement.roots[value];
 
-    for (size_t i = 0; i < it->engine->graph.values.count; i++)
-        if (it->variant->placement.roots[i] == root)
-            it->host_valid[i] = false;
-    it->host_valid[value] = !write->by_device;
+    it->writes[root]++; /* older copies on the host are no longer valid, under whichever name */
+    if (!write->by_device)
+        set_host_valid(it, value);
     it->device_valid[root] = write->by_device;
 }
 
@@ -194,11 +204,12 @@ qvk_status qvk__schedule(const qvk__engine *engine, qvk__variant *variant, bool 
     scheduler it = {.engine = engine, .variant = variant, .err = err};
     qvk_status status = QVK_OK;
 
-    it.host_valid = qvk__alloc_zeroed(graph->values.count, sizeof *it.host_valid);
+    it.writes = qvk__alloc_zeroed(graph->values.count, sizeof *it.writes);
+    it.host_has = qvk__alloc_zeroed(graph->values.count, sizeof *it.host_has);
     it.device_valid = qvk__alloc_zeroed(graph->values.count, sizeof *it.device_valid);
-    QVK__CHECK_GO(it.host_valid && it.device_valid, err, QVK_OUT_OF_MEMORY, "out of memory");
+    QVK__CHECK_GO(it.writes && it.host_has && it.device_valid, err, QVK_OUT_OF_MEMORY, "out of memory");
     for (size_t i = 0; i < graph->inputs.count; i++)
-        it.host_valid[graph->inputs.data[i]] = true;
+        set_host_valid(&it, graph->inputs.data[i]);
     for (size_t i = 0; i < graph->values.count; i++)
         it.device_valid[i] = graph->values.data[i].constant && variant->placement.ranges[i].bytes;
     for (size_t n = 0; n < graph->nodes.count; n++)
@@ -206,7 +217,8 @@ qvk_status qvk__schedule(const qvk__engine *engine, qvk__variant *variant, bool 
     QVK__TRY_GO(add_ends(&it));
     resolve_transfers(variant);
 done:
-    free(it.host_valid);
+    free(it.writes);
+    free(it.host_has);
     free(it.device_valid);
     return status;
 }
