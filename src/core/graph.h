@@ -127,8 +127,8 @@ int32_t qvk__graph_producer(const qvk__graph *graph, int32_t value);
 /* How many live node arguments and graph outputs refer to a value. */
 int qvk__graph_use_count(const qvk__graph *graph, int32_t value);
 
-/* Single assignment, order, ids in range, argument count and kinds against the schema. Names the first
- * offence. */
+/* Order, ids in range, argument count and kinds against the schema; a value may be written again (state).
+ * Names the first offence. */
 qvk_status qvk__graph_verify(const qvk__graph *graph, qvk_error *err);
 /* Readable listing, a line a node: `%12: float32[32, 64] = aten.linear.default(%x, %weight, None)`. */
 void qvk__graph_print(const qvk__graph *graph, qvk__string *out);
