@@ -205,52 +205,51 @@ static qvk_status read_range(const qvk__call *call, int at, qvk_dtype dtype, rou
     return QVK_OK;
 }
 
+/* A call of either kind: x, the blocks, scales and zero points, and y. */
+typedef struct conversion {
+    qvk__call call;
+    qvk__blocks blocks;
+    qparams q;
+    elements x, y;
+    uint64_t n; /* elements */
+} conversion;
+
+static qvk_status conversion_of(qvk__planner *planner, const qvk__node *node, bool is_affine, bool quantizes,
+                                conversion *out, qvk_error *err)
+{
+    const qvk_tensor *y = planner->desc(planner, node->outs[0]);
+
+    QVK__TRY(qvk__call_of(planner, node, &out->call, err));
+    const qvk_tensor *x = out->call.args[0].u.tensor;
+    out->x = (elements){qvk__ref_value(qvk__call_value(node, 0)), qvk__device_dtype(x->dtype)};
+    out->y = (elements){qvk__ref_value(node->outs[0]), qvk__device_dtype(y->dtype)};
+    out->n = (uint64_t)qvk_tensor_numel(x);
+    QVK__CHECK(is_device_float(quantizes ? out->x.dtype : out->y.dtype) &&
+                   is_device_int(quantizes ? out->y.dtype : out->x.dtype),
+               err, QVK_UNSUPPORTED, "no kernel to %s %s to %s", quantizes ? "quantize" : "dequantize",
+               qvk_dtype_name(x->dtype), qvk_dtype_name(y->dtype));
+    QVK__TRY(qvk__blocks_of(node->op, out->call.args, out->call.n_args, &out->blocks, err));
+    return read_qparams(&out->call, is_affine ? 2 : 1, &out->q, err);
+}
+
 qvk_status qvk__plan_quantize(qvk__planner *planner, const qvk__node *node, qvk_error *err)
 {
     const bool is_affine = node->op == QVK__OP_TORCHAO_QUANTIZE_AFFINE;
     const int range_at = is_affine ? 5 : node->op == QVK__OP_QD_QUANTIZE_PER_CHANNEL ? 4 : 3;
-    const qvk_tensor *y = planner->desc(planner, node->outs[0]);
     rounding how = {.zero_point_first = node->op == QVK__OP_QD_QUANTIZE_PER_TOKEN};
-    qvk__blocks blocks;
-    qvk__call call;
-    qparams q;
+    conversion c;
 
-    QVK__TRY(qvk__call_of(planner, node, &call, err));
-    const qvk_tensor *x = call.args[0].u.tensor;
-    const qvk_dtype x_dtype = qvk__device_dtype(x->dtype), y_dtype = qvk__device_dtype(y->dtype);
-    QVK__CHECK(is_device_float(x_dtype) && is_device_int(y_dtype), err, QVK_UNSUPPORTED,
-               "no kernel to quantize %s to %s", qvk_dtype_name(x->dtype), qvk_dtype_name(y->dtype));
-    QVK__TRY(qvk__blocks_of(node->op, call.args, call.n_args, &blocks, err));
-    QVK__TRY(read_qparams(&call, is_affine ? 2 : 1, &q, err));
-    QVK__TRY(read_range(&call, range_at, y_dtype, &how, err));
-    how.half_steps = is_affine && x_dtype == QVK_DTYPE_F16 && q.scale_dtype == QVK_DTYPE_F16;
-    const uint64_t n = (uint64_t)qvk_tensor_numel(x);
-    if (n == 0)
-        return QVK_OK;
-    const elements from = {qvk__ref_value(qvk__call_value(node, 0)), x_dtype};
-    const elements to = {qvk__ref_value(node->outs[0]), y_dtype};
-    return quantize(planner, &blocks, n, from, to, &q, &how, err);
+    QVK__TRY(conversion_of(planner, node, is_affine, true, &c, err));
+    QVK__TRY(read_range(&c.call, range_at, c.y.dtype, &how, err));
+    how.half_steps = is_affine && c.x.dtype == QVK_DTYPE_F16 && c.q.scale_dtype == QVK_DTYPE_F16;
+    return c.n == 0 ? QVK_OK : quantize(planner, &c.blocks, c.n, c.x, c.y, &c.q, &how, err);
 }
 
 qvk_status qvk__plan_dequantize(qvk__planner *planner, const qvk__node *node, qvk_error *err)
 {
     const bool is_affine = node->op == QVK__OP_TORCHAO_DEQUANTIZE_AFFINE;
-    const qvk_tensor *y = planner->desc(planner, node->outs[0]);
-    qvk__blocks blocks;
-    qvk__call call;
-    qparams q;
+    conversion c;
 
-    QVK__TRY(qvk__call_of(planner, node, &call, err));
-    const qvk_tensor *x = call.args[0].u.tensor;
-    const qvk_dtype x_dtype = qvk__device_dtype(x->dtype), y_dtype = qvk__device_dtype(y->dtype);
-    QVK__CHECK(is_device_int(x_dtype) && is_device_float(y_dtype), err, QVK_UNSUPPORTED,
-               "no kernel to dequantize %s to %s", qvk_dtype_name(x->dtype), qvk_dtype_name(y->dtype));
-    QVK__TRY(qvk__blocks_of(node->op, call.args, call.n_args, &blocks, err));
-    QVK__TRY(read_qparams(&call, is_affine ? 2 : 1, &q, err));
-    const uint64_t n = (uint64_t)qvk_tensor_numel(x);
-    if (n == 0)
-        return QVK_OK;
-    const elements from = {qvk__ref_value(qvk__call_value(node, 0)), x_dtype};
-    const elements to = {qvk__ref_value(node->outs[0]), y_dtype};
-    return dequantize(planner, &blocks, n, from, to, &q, err);
+    QVK__TRY(conversion_of(planner, node, is_affine, false, &c, err));
+    return c.n == 0 ? QVK_OK : dequantize(planner, &c.blocks, c.n, c.x, c.y, &c.q, err);
 }
