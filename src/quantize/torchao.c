@@ -298,39 +298,28 @@ static qvk_status emit_activation(torchao *self, const qvk__node *origin, int32_
                                    qvk__rewrite_name(rewrite, "choose_qparams_affine"), origin, args,
                                    QVK__COUNT(args), qparams, 2, err));
     }
-    {
-        const qvk__arg args[] = {
-            qvk__arg_from_value(x),
-            ints_arg(block, desc.rank),
-            qvk__arg_from_value(qparams[0]),
-            qvk__arg_from_value(qparams[1]),
-            qvk__arg_from_int(SCALAR_TYPE_INT8),
-            qvk__arg_from_int(-128),
-            qvk__arg_from_int(127),
-        };
-        quantized = qvk__rewrite_value(rewrite, "quantize_affine", &ints, syms);
-        QVK__CHECK(quantized >= 0, err, QVK_OUT_OF_MEMORY, "out of memory");
-        QVK__TRY(qvk__rewrite_node(rewrite, QVK__OP_TORCHAO_QUANTIZE_AFFINE,
-                                   self->program->graph.values.data[quantized].name, origin, args,
-                                   QVK__COUNT(args), &quantized, 1, err));
-    }
-    {
-        const qvk__arg args[] = {
-            qvk__arg_from_value(quantized),
-            ints_arg(block, desc.rank),
-            qvk__arg_from_value(qparams[0]),
-            qvk__arg_from_value(qparams[1]),
-            qvk__arg_from_int(SCALAR_TYPE_INT8),
-            qvk__arg_from_int(-128),
-            qvk__arg_from_int(127),
-            qvk__arg_from_int(torch_scalar_type(desc.dtype)),
-        };
-        *out = qvk__rewrite_value(rewrite, "dequantize_affine", &desc, syms);
-        QVK__CHECK(*out >= 0, err, QVK_OUT_OF_MEMORY, "out of memory");
-        return qvk__rewrite_node(rewrite, QVK__OP_TORCHAO_DEQUANTIZE_AFFINE,
-                                 self->program->graph.values.data[*out].name, origin, args, QVK__COUNT(args),
-                                 out, 1, err);
-    }
+    /* The way back takes what the way there took, and the data type besides. */
+    qvk__arg args[] = {
+        qvk__arg_from_value(x),
+        ints_arg(block, desc.rank),
+        qvk__arg_from_value(qparams[0]),
+        qvk__arg_from_value(qparams[1]),
+        qvk__arg_from_int(SCALAR_TYPE_INT8),
+        qvk__arg_from_int(-128),
+        qvk__arg_from_int(127),
+        qvk__arg_from_int(torch_scalar_type(desc.dtype)),
+    };
+    quantized = qvk__rewrite_value(rewrite, "quantize_affine", &ints, syms);
+    QVK__CHECK(quantized >= 0, err, QVK_OUT_OF_MEMORY, "out of memory");
+    QVK__TRY(qvk__rewrite_node(rewrite, QVK__OP_TORCHAO_QUANTIZE_AFFINE,
+                               self->program->graph.values.data[quantized].name, origin, args,
+                               QVK__COUNT(args) - 1, &quantized, 1, err));
+    args[0] = qvk__arg_from_value(quantized);
+    *out = qvk__rewrite_value(rewrite, "dequantize_affine", &desc, syms);
+    QVK__CHECK(*out >= 0, err, QVK_OUT_OF_MEMORY, "out of memory");
+    return qvk__rewrite_node(rewrite, QVK__OP_TORCHAO_DEQUANTIZE_AFFINE,
+                             self->program->graph.values.data[*out].name, origin, args, QVK__COUNT(args), out,
+                             1, err);
 }
 
 static qvk_status rewrite_node(torchao *self, size_t index, qvk_error *err)
