@@ -54,6 +54,13 @@ if [ -n "$odd" ]; then
     echo "$odd"
     exit 1
 fi
+# Nor may the static one define a name outside qvk's: an application that defines it too would not link.
+odd=$(nm -g --defined-only "$libdir/libqvk.a" 2>/dev/null | awk 'NF == 3 && $3 !~ /^qvk_/ { print $3 }')
+if [ -n "$odd" ]; then
+    echo "libqvk.a defines more than qvk's own names:"
+    echo "$odd"
+    exit 1
+fi
 # A weak reference would be left empty when the static library is linked: the linker fetches nothing for it.
 weak=$(nm "$libdir/libqvk.a" 2>/dev/null | awk '$1 == "w" && $2 ~ /^qvk_/ { print $2 }')
 if [ -n "$weak" ]; then

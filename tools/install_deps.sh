@@ -24,7 +24,6 @@ ninja-build ninja
 pkg-config pkg-config
 glslang-tools glslangValidator
 libvulkan-dev /include/vulkan/vulkan.h
-libvulkan-volk-dev /include/volk.h
 libjansson-dev /include/jansson.h
 zlib1g-dev /include/zlib.h
 LIST

@@ -6,7 +6,11 @@
 #ifndef QVK__VULKAN_COMPAT_H
 #define QVK__VULKAN_COMPAT_H
 
-#include <volk.h>
+/* No functions: all are called through vulkan_table.h. */
+#ifndef VK_NO_PROTOTYPES
+#define VK_NO_PROTOTYPES
+#endif
+#include <vulkan/vulkan_core.h>
 
 #ifndef VK_KHR_cooperative_matrix
 #define VK_KHR_cooperative_matrix                                           1

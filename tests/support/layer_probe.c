@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include <volk.h>
+#include <vulkan/vulkan.h>
 
 #define BUFFER_BYTES 256
 
@@ -35,9 +35,8 @@ static bool open_device(probe *p)
     VkPhysicalDevice physical;
     uint32_t n = 1;
 
-    if (volkInitialize() != VK_SUCCESS || vkCreateInstance(&instance, NULL, &p->instance) != VK_SUCCESS)
+    if (vkCreateInstance(&instance, NULL, &p->instance) != VK_SUCCESS)
         return false;
-    volkLoadInstance(p->instance);
     if (vkEnumeratePhysicalDevices(p->instance, &n, &physical) < 0 || n == 0)
         return false;
     if (vkCreateDevice(physical, &device, NULL, &p->device) != VK_SUCCESS)
