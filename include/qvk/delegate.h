@@ -50,10 +50,10 @@ QVK_API const char *qvk_delegate_cpu_reasons(const qvk_delegate *delegate);
 /*
  * Inputs and outputs in the blob's order. Tensors may have any size up to their bound; int64 and float64
  * tensors are taken where the blob holds int32 and float32. An output whose tensor.data is set on entry is
- * written there, in its dtype, if its elements (the sizes given on entry are the room) suffice; else the data
- * belongs to the delegate until its next run. On return the sizes are the actual ones. With fewer outputs
- * than the blob has, the leading surplus (mutated buffers) is left out. Buffers the graph mutates keep their
- * state between runs. Errors as for qvk_module_forward.
+ * written there, in its dtype; the sizes given on entry are the room (QVK_SHAPE where it does not suffice).
+ * Else the data belongs to the delegate until its next run. On return the sizes are the actual ones. With
+ * fewer outputs than the blob has, the leading surplus (mutated buffers) is left out. Buffers the graph
+ * mutates keep their state between runs. Errors as for qvk_module_forward.
  */
 QVK_API qvk_status qvk_delegate_run(qvk_delegate *delegate, const qvk_value *inputs, int32_t n_inputs,
                                     qvk_value *outputs, int32_t n_outputs, qvk_error *err);

@@ -96,17 +96,6 @@ et::Error fail(const qvk_error &err, const char *when)
     return qvk_to_executorch(err.status);
 }
 
-void log_cpu_reasons(const qvk_delegate *delegate)
-{
-    const char *line = qvk_delegate_cpu_reasons(delegate);
-
-    while (*line) {
-        const size_t length = std::strcspn(line, "\n");
-        log_message(nullptr, QVK_LOG_INFO, ("on the CPU: " + std::string(line, length)).c_str());
-        line += length + (line[length] == '\n');
-    }
-}
-
 // ---- opening the device ---------------------------------------------------------------------------------------
 
 const char *or_null(const std::string &text)
@@ -217,8 +206,6 @@ class VulkanBackend final : public et::BackendInterface
                                 &handle->delegate, &err) != QVK_OK)
             return fail(err, "loading a delegate");
         handle->named = nullptr;
-        if (is_verbose())
-            log_cpu_reasons(handle->delegate);
         return handle.release();
     }
 

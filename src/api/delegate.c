@@ -10,11 +10,6 @@ struct qvk_delegate {
     qvk_value *results; /* one for each output of the graph */
 };
 
-static void forward_log(void *user, int level, const char *message)
-{
-    qvk__context_log(user, (qvk_log_level)level, message);
-}
-
 /* The public callback behind the reader's. */
 typedef struct finder {
     qvk_find_data_fn find;
@@ -39,8 +34,8 @@ static qvk_status open_engine(qvk_context *context, const qvk_delegate_params *p
 {
     const qvk__session_params session = {
         .verify = params && params->verify,
-        .log = forward_log,
-        .log_user = context,
+        .log = context->log,
+        .log_user = context->log_user,
     };
     const size_t n = delegate->graph.outputs.count;
     qvk_error cache_error;

@@ -12,19 +12,14 @@ struct qvk_module {
 
 /* ---- loading -------------------------------------------------------------------------------------------- */
 
-static void forward_log(void *user, int level, const char *message)
-{
-    qvk__context_log(user, (qvk_log_level)level, message);
-}
-
 static qvk_status open_session(qvk_context *context, const char *name, const qvk_module_params *params,
                                qvk_module *module, qvk_error *err)
 {
     const qvk__session_params session_params = {
         .verify = params && params->verify,
         .profile = params && params->profile,
-        .log = forward_log,
-        .log_user = context,
+        .log = context->log,
+        .log_user = context->log_user,
     };
     qvk_error cache_error;
     qvk_status status =

@@ -8,13 +8,14 @@
 #include "gpu/gpu.h"
 #include "kernels/kernels.h"
 #include "program/program.h"
+#include "qvk/context.h"
 #include "qvk/module.h"
 
 typedef struct qvk__session qvk__session; /* one loaded program */
 
 typedef struct qvk__session_params {
     bool verify, profile;
-    void (*log)(void *user, int level, const char *message);
+    qvk_log_fn log; /* NULL: silent. Told of each operator that runs on the CPU although there is a device */
     void *log_user;
 } qvk__session_params;
 

@@ -1,6 +1,8 @@
 /* Finding or making the variant that fits the current shapes. */
 #include "runtime/device.h"
 
+#include <stdio.h>
+
 enum { MAX_VARIANTS = 8 };
 
 void qvk__variant_destroy(qvk__device_engine *device, qvk__variant **variant)
@@ -72,6 +74,19 @@ static qvk_status build(qvk__engine *engine, qvk__variant *variant, qvk_error *e
     return qvk__variant_record(engine, variant, err);
 }
 
+/* Into the log as well: the caller may not ask again after a new shape brought the first one. */
+static void note_cpu_step(qvk__engine *engine, size_t node, const char *reason)
+{
+    const qvk__node_label label = qvk__node_label_of(&engine->graph, node);
+    char message[1024];
+
+    qvk__string_addf(&engine->cpu_reasons, "%s: %s\n", label.text, reason);
+    if (!engine->params.log)
+        return;
+    snprintf(message, sizeof message, "on the CPU: %s: %s", label.text, reason);
+    engine->params.log(engine->params.log_user, QVK_LOG_INFO, message);
+}
+
 static void note_cpu_steps(qvk__engine *engine, const qvk__plan *plan)
 {
     engine->info.n_dispatches = (int32_t)plan->dispatches.count;
@@ -81,8 +96,7 @@ static void note_cpu_steps(qvk__engine *engine, const qvk__plan *plan)
         if (plan->nodes[n].place != QVK__PLACE_CPU)
             continue;
         engine->info.n_cpu_steps++;
-        qvk__string_addf(&engine->cpu_reasons, "%s: %s\n", qvk__node_label_of(&engine->graph, n).text,
-                         plan->nodes[n].reason);
+        note_cpu_step(engine, n, plan->nodes[n].reason);
     }
 }
 

@@ -2,6 +2,8 @@
  * Graphs on the device against the same graphs on the reference executor: on the device as it is (memory
  * mapped on CPU implementations) and as a discrete GPU (everything staged).
  */
+#include <stdio.h>
+
 #include "gpu/gpu_fixture.h"
 #include "gpu/vulkan_proxy.h"
 #include "runtime/engine.h"
@@ -116,16 +118,30 @@ static void a_chain_is_recorded_once_and_replayed(void **state)
     gpu_close(&gpu);
 }
 
+static char last_logged[256];
+
+static void keep_logged(void *user, qvk_log_level level, const char *message)
+{
+    *(int *)user += 1;
+    assert_int_equal(level, QVK_LOG_INFO);
+    snprintf(last_logged, sizeof last_logged, "%s", message);
+}
+
 static void what_no_kernel_computes_runs_on_the_cpu(void **state)
 {
     (void)state;
     const qvk_value input = kit_tensor(QVK_DTYPE_F32, KIT_SHAPE(BATCH, WIDTH), random_floats + 1500);
     qvk__graph graph;
     qvk__gpu *gpu = open_gpu();
+    int n_logged = 0;
+    const qvk__session_params params = {.log = keep_logged, .log_user = &n_logged};
     build_chain(&graph, true);
-    qvk__engine *device = create(gpu, &graph, NULL), *reference = create(NULL, &graph, NULL);
+    qvk__engine *device = create(gpu, &graph, &params), *reference = create(NULL, &graph, NULL);
     assert_int_equal(device->info.n_cpu_steps, 1);
     assert_non_null(strstr(device->cpu_reasons.data, "aten.scatter.src"));
+    assert_int_equal(n_logged, 1);
+    assert_non_null(strstr(last_logged, "on the CPU: "));
+    assert_non_null(strstr(last_logged, "aten.scatter.src"));
     compare(device, reference, &input, 1, 3);
     compare(device, reference, &input, 1, 3);
     qvk__engine_destroy(&device);
