@@ -57,6 +57,7 @@ typedef struct cli_inputs {
     qvk_value *values;
     int32_t count;
     bool *owned; /* data to be freed */
+    bool *fixed; /* a number that the program was exported with: it has its value already */
 } cli_inputs;
 
 /* From --input, --random, or else the model's sample inputs; CLI_OK or an exit status. The model must outlive

@@ -16,12 +16,16 @@ static int start(const qvk_module *module, const char *method, cli_inputs *out)
         return cli_fail(&error);
     out->values = calloc((size_t)info.n_inputs + 1, sizeof *out->values);
     out->owned = calloc((size_t)info.n_inputs + 1, sizeof *out->owned);
-    if (!out->values || !out->owned)
+    out->fixed = calloc((size_t)info.n_inputs + 1, sizeof *out->fixed);
+    if (!out->values || !out->owned || !out->fixed)
         return cli_complain("out of memory");
     out->count = info.n_inputs;
-    for (int32_t i = 0; i < out->count; i++)
-        if (qvk_module_input_info(module, method, i, &out->values[i], NULL, &error) != QVK_OK)
+    for (int32_t i = 0; i < out->count; i++) {
+        bool open;
+        if (qvk_module_input_info(module, method, i, &out->values[i], &open, &error) != QVK_OK)
             return cli_fail(&error);
+        out->fixed[i] = out->values[i].kind != QVK_VALUE_TENSOR && !open;
+    }
     return CLI_OK;
 }
 
@@ -32,6 +36,7 @@ void cli_free_inputs(cli_inputs *inputs)
             free(inputs->values[i].tensor.data);
     free(inputs->values);
     free(inputs->owned);
+    free(inputs->fixed);
     memset(inputs, 0, sizeof *inputs);
 }
 
@@ -51,15 +56,19 @@ static int set_number(const char *path, const qvk_tensor *tensor, qvk_value *out
     return CLI_OK;
 }
 
+/* Fixed numbers need no file; where there is one for every input they are read, so that a wrong one is told.
+ */
 static int load_files(const cli_list *paths, cli_inputs *out)
 {
-    int next = 0, status = CLI_OK;
+    int next = 0, status = CLI_OK, wanted = 0;
 
+    for (int32_t i = 0; i < out->count; i++)
+        wanted += !out->fixed[i];
     for (int32_t i = 0; i < out->count && status == CLI_OK; i++) {
         qvk_value *value = &out->values[i];
         qvk_tensor tensor;
         qvk_error error;
-        if (value->kind == QVK_VALUE_NONE)
+        if (value->kind == QVK_VALUE_NONE || (out->fixed[i] && paths->count <= wanted))
             continue;
         if (next == paths->count)
             return cli_complain(

@@ -73,7 +73,8 @@ typedef struct qvk_method_info {
 QVK_API qvk_status qvk_module_method_info(const qvk_module *module, const char *method, qvk_method_info *out,
                                           qvk_error *err);
 /* Kind, dtype, rank and (upper-bound) sizes of an input/output; tensor.data NULL. *dynamic (may be NULL):
- * sizes may be smaller. */
+ * sizes may be smaller; an input number may be another than the one described (where not, the program was
+ * exported with that number and takes nothing else). */
 QVK_API qvk_status qvk_module_input_info(const qvk_module *module, const char *method, int32_t index,
                                          qvk_value *out, bool *dynamic, qvk_error *err);
 QVK_API qvk_status qvk_module_output_info(const qvk_module *module, const char *method, int32_t index,

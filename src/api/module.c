@@ -176,6 +176,7 @@ static qvk_status value_info(const qvk_module *module, const char *method, bool 
     const qvk__method *it;
     const qvk__evalue *value;
     uint32_t at = 0, n;
+    int32_t id;
 
     QVK__CHECK(module && out, err, QVK_INVALID_ARGUMENT, "module and out must not be NULL");
     QVK__TRY(find_method(module, method, &at, err));
@@ -183,10 +184,11 @@ static qvk_status value_info(const qvk_module *module, const char *method, bool 
     n = is_input ? it->n_inputs : it->n_outputs;
     QVK__CHECK(index >= 0 && (uint32_t)index < n, err, QVK_INVALID_ARGUMENT, "%s %d of %u",
                is_input ? "input" : "output", index, n);
-    value = &it->values[is_input ? it->inputs[index] : it->outputs[index]];
+    id = is_input ? it->inputs[index] : it->outputs[index];
+    value = &it->values[id];
     *out = describe(value);
     if (dynamic)
-        *dynamic = value->kind == QVK__EVALUE_TENSOR && value->dynamic;
+        *dynamic = value->kind == QVK__EVALUE_TENSOR ? value->dynamic : is_input && qvk__method_reads(it, id);
     return QVK_OK;
 }
 

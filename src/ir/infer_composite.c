@@ -205,6 +205,33 @@ static qvk_status infer_attention(const qvk__arg *args, qvk_tensor *outs, qvk_er
     return QVK_OK;
 }
 
+/* Each order takes one element off the dimension that prepend and append lengthen. */
+static qvk_status infer_diff(const qvk__arg *args, qvk_tensor *outs, qvk_error *err)
+{
+    const qvk_tensor *x, *more;
+    int64_t n, dim, size;
+
+    QVK__TRY(qvk__arg_tensor(&args[0], "self", &x, err));
+    QVK__TRY(qvk__arg_int(&args[1], "n", &n, err));
+    QVK__TRY(qvk__arg_int(&args[2], "dim", &dim, err));
+    dim += dim < 0 ? x->rank : 0;
+    QVK__CHECK(n >= 0 && dim >= 0 && dim < x->rank, err, QVK_SHAPE, "order %lld along dimension %lld of %s",
+               (long long)n, (long long)dim, qvk__shape_text(x).text);
+    size = x->sizes[dim];
+    for (int i = 3; i <= 4; i++) {
+        if (args[i].kind == QVK__ARG_NULL)
+            continue;
+        QVK__TRY(qvk__arg_tensor(&args[i], i == 3 ? "prepend" : "append", &more, err));
+        QVK__CHECK(more->rank == x->rank, err, QVK_SHAPE, "%s beside %s", qvk__shape_text(more).text,
+                   qvk__shape_text(x).text);
+        size += more->sizes[dim];
+    }
+    *outs = *x;
+    outs->data = NULL;
+    outs->sizes[dim] = size - QVK__MIN(n, size);
+    return QVK_OK;
+}
+
 static qvk_status infer_alike(const qvk__arg *args, qvk_tensor *outs, qvk_error *err)
 {
     const qvk_tensor *x;
@@ -223,6 +250,7 @@ static const struct {
     {QVK__OP_CONV1D, infer_conv},       {QVK__OP_CONV2D, infer_conv},
     {QVK__OP_MATMUL, infer_matmul},     {QVK__OP_FLATTEN_USING_INTS, infer_flatten},
     {QVK__OP_TO_DTYPE, infer_to_dtype}, {QVK__OP_SCALED_DOT_PRODUCT_ATTENTION, infer_attention},
+    {QVK__OP_DIFF, infer_diff},
 };
 
 /* ---- entry points -------------------------------------------------------------------------------------- */

@@ -105,6 +105,7 @@ static const rule rules[QVK__OP_COUNT] = {
     REWRITE(MASKED_FILL_TENSOR, masked_fill),
     REWRITE(GLU, glu),
     REWRITE(PRELU, prelu),
+    REWRITE(DIFF, diff),
     /* products, convolution, norms, pooling, attention */
     REWRITE(MATMUL, matmul),
     REWRITE(OUTER, outer),

@@ -27,7 +27,7 @@ qvk_status qvk__decompose_pad(qvk__edge *, const qvk__node *, const qvk__arg *, 
 qvk_status qvk__decompose_create(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
 qvk_status qvk__decompose_tile(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
 
-/* decompose_math.c: arithmetic, selection, products, norms, pooling, attention */
+/* decompose_math.c: arithmetic, selection, products, norms, pooling */
 qvk_status qvk__decompose_where(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
 qvk_status qvk__decompose_masked_fill(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *,
                                       qvk_error *);
@@ -46,8 +46,13 @@ qvk_status qvk__decompose_rms_norm(qvk__edge *, const qvk__node *, const qvk__ar
 qvk_status qvk__decompose_adaptive_pool(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *,
                                         qvk_error *);
 qvk_status qvk__decompose_pool1d(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
-qvk_status qvk__decompose_attention(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
 qvk_status qvk__decompose_glu(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
 qvk_status qvk__decompose_prelu(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
+qvk_status qvk__decompose_diff(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
+/* a @ b as torch.matmul has it: any ranks, broadcast batches. */
+qvk_status qvk__edge_product(qvk__edge *edge, int32_t a, int32_t b, int32_t *out, qvk_error *err);
+
+/* decompose_attention.c */
+qvk_status qvk__decompose_attention(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
 
 #endif

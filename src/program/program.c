@@ -1,4 +1,5 @@
-/* A program in memory: its end, its named data, and the order of tensor dimensions in files. */
+/* A program in memory: its end, its named data, what its methods read, and the order of tensor dimensions in
+ * files. */
 #include "core/dtype.h"
 #include "program/pte_reader.h"
 
@@ -53,6 +54,28 @@ bool qvk__dim_order_is_identity(const qvk_tensor *desc, const uint8_t *dim_order
         if (dim_order[i] != i)
             return false;
     return true;
+}
+
+/* ---- methods ------------------------------------------------------------------------------------------- */
+
+bool qvk__method_reads(const qvk__method *method, int32_t value)
+{
+    for (uint32_t i = 0; i < method->n_values; i++) {
+        const qvk__evalue *list = &method->values[i];
+        for (uint32_t n = 0; list->kind == QVK__EVALUE_INT_LIST && n < list->count; n++)
+            if (list->ids[n] == value)
+                return true;
+    }
+    for (uint32_t i = 0; i < method->n_instructions; i++) {
+        const qvk__instruction *at = &method->instructions[i];
+        if ((at->kind == QVK__INSTRUCTION_MOVE || at->kind == QVK__INSTRUCTION_JUMP_FALSE) &&
+            at->index == value)
+            return true;
+        for (uint32_t a = 0; a < at->n_args; a++)
+            if (at->args[a] == value)
+                return true;
+    }
+    return false;
 }
 
 /* Gathers `from` by strides into `to`, which is dense. */

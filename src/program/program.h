@@ -101,6 +101,10 @@ typedef struct qvk__method {
     uint32_t n_buffers;
 } qvk__method;
 
+/* Is this value read by any instruction? An input number that is not was a constant of the traced Python: no
+ * call may pass another. */
+bool qvk__method_reads(const qvk__method *method, int32_t value);
+
 /* Constant by name (named data of the .pte, external .ptd files). */
 typedef struct qvk__named_data {
     const char *key;

@@ -39,26 +39,6 @@ static qvk_status set_tensor(qvk__method_state *state, uint32_t index, const qvk
     return QVK_OK;
 }
 
-/* A number that no instruction reads was a constant of the traced Python: the caller must repeat it. */
-static bool is_read(const qvk__method *method, int32_t id)
-{
-    for (uint32_t i = 0; i < method->n_values; i++) {
-        const qvk__evalue *value = &method->values[i];
-        for (uint32_t n = 0; value->kind == QVK__EVALUE_INT_LIST && n < value->count; n++)
-            if (value->ids[n] == id)
-                return true;
-    }
-    for (uint32_t i = 0; i < method->n_instructions; i++) {
-        const qvk__instruction *at = &method->instructions[i];
-        if ((at->kind == QVK__INSTRUCTION_MOVE || at->kind == QVK__INSTRUCTION_JUMP_FALSE) && at->index == id)
-            return true;
-        for (uint32_t a = 0; a < at->n_args; a++)
-            if (at->args[a] == id)
-                return true;
-    }
-    return false;
-}
-
 static qvk_status set_number(qvk__method_state *state, uint32_t index, const qvk_value *input, qvk_error *err)
 {
     const int32_t id = state->method->inputs[index];
@@ -77,7 +57,7 @@ static qvk_status set_number(qvk__method_state *state, uint32_t index, const qvk
         slot->i = input->i;
         same = input->i == value->int_value;
     }
-    QVK__CHECK(same || is_read(state->method, id), err, QVK_INPUT_MISMATCH,
+    QVK__CHECK(same || qvk__method_reads(state->method, id), err, QVK_INPUT_MISMATCH,
                "input %u: the program was made for %.17g and nothing else", index,
                slot->kind == QVK__EVALUE_DOUBLE ? value->double_value : (double)value->int_value);
     return QVK_OK;

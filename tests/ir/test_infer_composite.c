@@ -96,6 +96,20 @@ static void convolutions_are_convolution(void **state)
     EXPECT(QVK__OP_CONV2D, NULL, of(&image), of(&taps), NONE);
 }
 
+static void differences_are_shorter(void **state)
+{
+    qvk_tensor x = T(2, 3, 4), row = T(2, 1, 4), flat = T(4);
+
+    (void)state;
+    EXPECT(QVK__OP_DIFF, "[2, 3, 3]", of(&x));
+    EXPECT(QVK__OP_DIFF, "[2, 1, 4]", of(&x), INT(2), INT(1));
+    EXPECT(QVK__OP_DIFF, "[2, 4, 4]", of(&x), INT(1), INT(-2), of(&row), of(&row));
+    EXPECT(QVK__OP_DIFF, "[0, 3, 4]", of(&x), INT(7), INT(0));
+    EXPECT(QVK__OP_DIFF, NULL, of(&x), INT(-1));
+    EXPECT(QVK__OP_DIFF, NULL, of(&x), INT(1), INT(3));
+    EXPECT(QVK__OP_DIFF, NULL, of(&x), INT(1), INT(0), of(&flat));
+}
+
 static void the_rest(void **state)
 {
     qvk_tensor x = T(2, 3, 4), q = T(1, 2, 5, 8), v = T(1, 2, 7, 6), scalar = {.dtype = QVK_DTYPE_F32};
@@ -121,6 +135,7 @@ int main(void)
         cmocka_unit_test(views_are_like_their_copies),
         cmocka_unit_test(products_broadcast),
         cmocka_unit_test(convolutions_are_convolution),
+        cmocka_unit_test(differences_are_shorter),
         cmocka_unit_test(the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
