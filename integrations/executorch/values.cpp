@@ -61,9 +61,14 @@ et::Error tensor_to_qvk(const Tensor &tensor, qvk_tensor *out)
 {
     out->dtype = dtype_of(tensor.scalar_type());
     out->rank = static_cast<int32_t>(tensor.dim());
-    if (out->dtype == QVK_DTYPE_NONE || out->rank > QVK_MAX_RANK || !is_contiguous(tensor)) {
-        ET_LOG(Error, "qvk: a tensor of rank %d, type %d: not contiguous, or not supported", out->rank,
-               static_cast<int>(tensor.scalar_type()));
+    if (out->dtype == QVK_DTYPE_NONE) {
+        ET_LOG(Error, "qvk: tensors of %s are not supported",
+               executorch::runtime::toString(tensor.scalar_type()));
+        return et::Error::NotSupported;
+    }
+    if (out->rank > QVK_MAX_RANK || !is_contiguous(tensor)) {
+        ET_LOG(Error, "qvk: a tensor of %d dimensions%s: at most %d in C order are supported", out->rank,
+               is_contiguous(tensor) ? "" : " in another order", QVK_MAX_RANK);
         return et::Error::NotSupported;
     }
     for (int32_t i = 0; i < out->rank; i++)

@@ -1,5 +1,8 @@
 """qvk as the Vulkan backend of an installed ExecuTorch. QVK_TEST_GOLDEN names the golden files; needs torch and executorch."""
+import ctypes
 import os
+import shutil
+import tempfile
 import threading
 import unittest
 from pathlib import Path
@@ -37,6 +40,22 @@ def resident_bytes() -> int:
 class ExecuTorch(unittest.TestCase):
     def test_is_registered(self):
         self.assertIn("VulkanBackend", Runtime.get().backend_registry.registered_backend_names)
+
+    def test_a_second_backend_stays_out(self):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = shutil.copy(os.environ["QVK_EXECUTORCH_LIBRARY"], folder)
+            second = ctypes.CDLL(copy)
+        second.qvk_executorch_is_registered.restype = ctypes.c_bool
+        self.assertFalse(second.qvk_executorch_is_registered())
+        self.assertLessEqual(error_of(method_of(NAMES[0]), NAMES[0]), RELATIVE)
+
+    def test_damaged_programs_are_errors(self):
+        data = bytearray((CASES / f"{NAMES[0]}.pte").read_bytes())
+        blob = data.index(b"VK00") - 4  # the delegate's flatbuffer: offset of its root table
+        data[blob : blob + 4] = b"\xff\xff\xff\x7f"
+        program = Runtime.get().load_program(bytes(data))
+        with self.assertRaises(RuntimeError):
+            program.load_method("forward")
 
     def test_golden_cases(self):
         for name in NAMES:
