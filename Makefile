@@ -32,8 +32,8 @@ wheel: deps-build ## build the Python package (dist/qvk-*.whl); pip install ./py
 	@$(PYTHON) -m pip wheel -q --no-deps --config-settings=jobs=$(JOBS) -w dist ./python
 	@ls dist/qvk-*.whl
 
-interop: all ## ExecuTorch's own Vulkan tests on qvk (QVK_REFERENCE_PYTHON=python with executorch; a build with -Dexecutorch=)
-	@$(tools)/interop/run_suite.sh $(BUILD)
+interop: all ## ExecuTorch's own Vulkan tests on qvk, and more (QVK_REFERENCE_PYTHON=python with executorch; a build with -Dexecutorch=)
+	@$(tools)/interop/run.sh $(BUILD)
 
 install: all ## install below PREFIX (default /usr/local); DESTDIR is honoured
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

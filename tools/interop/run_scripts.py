@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs the Python scripts of a Markdown document, as they stand, and their programs in ExecuTorch's runtime with qvk as its backend.
+"""Runs the Python scripts of Markdown documents, as they stand, and their programs in ExecuTorch's runtime with qvk as its backend.
 
-    seed_scripts.py DOCUMENT.md
+    run_scripts.py DOCUMENT.md...
 
 A script is a block marked python that leaves `exported_program`, `sample_inputs` and `etvk_program` behind, as those of ExecuTorch's
 page on Vulkan quantization do. The result must be that of PyTorch, which runs the exported program eagerly. For maintainers: needs
@@ -9,8 +9,10 @@ torch, torchao and executorch, and qvk.executorch importable.
 """
 from __future__ import annotations
 
+import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
@@ -38,11 +40,14 @@ def error_of(code: str) -> float:
 
 def main() -> int:
     worst = 0.0
-    found = scripts(Path(sys.argv[1]).read_text())
-    for index, code in enumerate(found, 1):
-        error = error_of(code)
-        worst = max(worst, error)
-        print(f"script {index}: off by {error:.2e} of the largest output", flush=True)
+    found = [(Path(path).name, index, code) for path in sys.argv[1:] for index, code in enumerate(scripts(Path(path).read_text()), 1)]
+    with tempfile.TemporaryDirectory() as scratch:
+        os.chdir(scratch)  # they may save files
+        for name, index, code in found:
+            error = error_of(code)
+            worst = max(worst, error)
+            print(f"{name}, script {index}: off by {error:.2e} of the largest output", flush=True)
+        os.chdir("/")
     print(f"{len(found)} scripts, {'all' if worst <= RELATIVE else 'not all'} as PyTorch gives it")
     return not found or worst > RELATIVE
 
