@@ -9,8 +9,8 @@
 #include <executorch/extension/module/module.h>
 #include <executorch/extension/tensor/tensor.h>
 
+#include <qvk/executorch.h>
 #include <qvk/npy.h>
-#include <qvk_executorch.h>
 
 namespace et = ::executorch;
 

@@ -1,7 +1,5 @@
 // The BackendInterface that ExecuTorch calls: its values go to qvk's C API and back. No computation happens
 // here.
-#include "qvk_executorch.h"
-
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -15,6 +13,7 @@
 #include <executorch/runtime/core/named_data_map.h>
 
 #include "qvk/delegate.h"
+#include "qvk/executorch.h"
 #include "values.h"
 
 namespace

@@ -1,7 +1,8 @@
 /*
- * qvk as ExecuTorch's Vulkan backend. Loading the library registers "VulkanBackend" with the ExecuTorch
- * runtime in the process, unless one is registered already. C interface; the backend itself is C++ because
- * ExecuTorch's is.
+ * qvk as ExecuTorch's Vulkan backend: the functions of libqvk_executorch, a library beside libqvk that is
+ * built against an installed ExecuTorch. Loading it registers "VulkanBackend" with the ExecuTorch runtime in
+ * the process, unless one is registered already. C interface; the backend itself is C++ because ExecuTorch's
+ * is.
  */
 #ifndef QVK_EXECUTORCH_H
 #define QVK_EXECUTORCH_H
