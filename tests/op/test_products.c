@@ -97,6 +97,28 @@ static void addmm(void **state)
         }
 }
 
+/* The addend is broadcast over any of batch, rows and columns. */
+static void baddbmm(void **state)
+{
+    static const int64_t bias_shapes[][4] = {
+        {3, 9, 13, -1}, {1, 9, 13, -1}, {3, 1, 13, -1}, {9, 1, -1}, {13, -1}, {1, -1},
+    };
+    test_rng rng = test_rng_seed(14);
+
+    for (size_t i = 0; i < QVK__COUNT(bias_shapes); i++)
+        for (int half = 0; half < 2; half++) {
+            const qvk_dtype dtype = half ? QVK_DTYPE_F16 : QVK_DTYPE_F32;
+            op_call call = op_call_begin(*state, QVK__OP_BADDBMM);
+            op_arg_random(&call, &rng, dtype, bias_shapes[i], 0, 0);
+            op_arg_random(&call, &rng, dtype, OP_SHAPE(3, 9, 20), 0, 0);
+            op_arg_random(&call, &rng, dtype, OP_SHAPE(3, 20, 13), 0, 0);
+            op_arg(&call, qvk__arg_from_float(0.5));
+            op_arg(&call, qvk__arg_from_float(-2));
+            op_call_check(&call, "baddbmm", half ? SUM_F16 : SUM_F32);
+            op_harness_reset(*state);
+        }
+}
+
 static void integers_run_on_the_reference(void **state)
 {
     test_rng rng = test_rng_seed(5);
@@ -110,11 +132,9 @@ static void integers_run_on_the_reference(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(linear),
-        cmocka_unit_test(linear_keeps_leading_dimensions),
-        cmocka_unit_test(mm_and_bmm),
-        cmocka_unit_test(addmm),
-        cmocka_unit_test(integers_run_on_the_reference),
+        cmocka_unit_test(linear),     cmocka_unit_test(linear_keeps_leading_dimensions),
+        cmocka_unit_test(mm_and_bmm), cmocka_unit_test(addmm),
+        cmocka_unit_test(baddbmm),    cmocka_unit_test(integers_run_on_the_reference),
     };
     return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
 }
