@@ -13,7 +13,8 @@ import torch
 import qvk.executorch
 from executorch.runtime import Runtime
 
-CASES = Path(os.environ["QVK_TEST_GOLDEN"]) / "cases"
+GOLDEN = Path(os.environ["QVK_TEST_GOLDEN"])
+CASES, PROGRAMS = GOLDEN / "cases", GOLDEN / "programs"
 RELATIVE = 2e-3  # of the largest output: float32 sums in another order
 NAMES = ["linear_0_4w_g32", "linear_1_8da4w_g32", "linear_3_8da8w_pc", "linear_mlp3d_8w_g32"]
 
@@ -62,6 +63,25 @@ class ExecuTorch(unittest.TestCase):
             with self.subTest(name):
                 self.assertLessEqual(error_of(method_of(name), name), RELATIVE)
 
+    def test_sizes_change_between_calls(self):
+        path = PROGRAMS / "dynamic.pte"
+        method = Runtime.get().load_program(str(path)).load_method("forward")
+        reference = qvk.load(path, device="cpu")
+        for rows in (16, 3, 1, 9, 16):
+            x = torch.linspace(-1, 1, rows * 8).reshape(rows, 8)
+            got = method.execute([x])[0]
+            self.assertEqual(tuple(got.shape), (2 * rows, 2))
+            torch.testing.assert_close(got, torch.from_numpy(reference.forward(x)))
+
+    def test_each_program_keeps_its_own_state(self):
+        path = str(PROGRAMS / "buffer_alias.pte")
+        first, second = (Runtime.get().load_program(path).load_method("forward") for _ in range(2))
+        x = torch.tensor([1.0, 2.0, 3.0, 4.0])
+        sums = [first.execute([x])[0].clone() for _ in range(3)]
+        self.assertGreater(float((sums[1] - sums[0]).abs().min()), 0)
+        torch.testing.assert_close(sums[2] - sums[1], sums[1] - sums[0])
+        torch.testing.assert_close(second.execute([x])[0], sums[0])
+
     def test_two_programs_take_turns(self):
         methods = {name: method_of(name) for name in NAMES}
         for _ in range(3):
@@ -86,10 +106,10 @@ class ExecuTorch(unittest.TestCase):
     def test_memory_stays_flat(self):
         name = NAMES[1]
         for _ in range(20):
-            method_of(name)
+            error_of(method_of(name), name)
         before = resident_bytes()
         for _ in range(200):
-            method_of(name)
+            error_of(method_of(name), name)
         self.assertLess(resident_bytes() - before, 8 << 20)
 
 
