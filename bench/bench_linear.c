@@ -4,7 +4,8 @@
  *
  *   bench_linear [--device D] [--scheme 4w,8w,8da4w,8da8w] [--act f16|f32] [--shape NxK,...] [--m 1,128,...]
  * [--group G]
- *                [--layers L] [--runs R] [--cold MB] [--sweep mv|coopmat|none] [--family 1..5] [--json FILE]
+ *                [--layers L] [--runs R] [--cold MB] [--sweep row|mv|coopmat|splits|none] [--family 1..6]
+ * [--json FILE]
  */
 #include <math.h>
 #include <stdio.h>
@@ -260,6 +261,29 @@ static qvk_status sweep_mv(qvk__gpu *gpu, const options *o, layer *l, qvk_error 
     return QVK_OK;
 }
 
+static qvk_status sweep_row(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
+{
+    static const uint32_t threads[] = {128, 256, 512}, panels[] = {1, 2, 4}, ahead[] = {1, 2, 4, 8};
+
+    for (size_t t = 0; t < QVK__COUNT(threads); t++)
+        for (size_t p = 0; p < QVK__COUNT(panels); p++)
+            for (size_t a = 0; a < QVK__COUNT(ahead) && panels[p] * ahead[a] <= 8; a++) {
+                const qvk__linear_tuning tuning = {
+                    .family = 6, .row_threads = threads[t], .row_panels = panels[p], .row_ahead = ahead[a]};
+                QVK__TRY(measure(gpu, o, l, &tuning, err));
+            }
+    return QVK_OK;
+}
+
+static qvk_status sweep_splits(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
+{
+    for (uint32_t splits = 1; splits <= 16; splits *= 2) {
+        const qvk__linear_tuning tuning = {.family = 5, .splits = splits};
+        QVK__TRY(measure(gpu, o, l, &tuning, err));
+    }
+    return QVK_OK;
+}
+
 static qvk_status sweep_coopmat(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
 {
     /* warps_m, warps_n, frags_m, frags_n, buffers */
@@ -283,6 +307,10 @@ static qvk_status run_layer(qvk__gpu *gpu, const options *o, layer *l, qvk_error
 {
     const qvk__linear_tuning tuning = {.family = o->family};
 
+    if (strcmp(o->sweep, "row") == 0)
+        return sweep_row(gpu, o, l, err);
+    if (strcmp(o->sweep, "splits") == 0)
+        return sweep_splits(gpu, o, l, err);
     if (strcmp(o->sweep, "mv") == 0)
         return sweep_mv(gpu, o, l, err);
     if (strcmp(o->sweep, "coopmat") == 0)

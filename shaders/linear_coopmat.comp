@@ -76,7 +76,16 @@ layout(set = 0, binding = 4) writeonly buffer ResultQuads
 {
     uvec4 result_quads[];
 };
+// Where k is split: results are finished by linear_sum.comp.
+layout(set = 0, binding = 4) writeonly buffer FloatPartials
+{
+    float float_partials[];
+};
 #if INT8
+layout(set = 0, binding = 4) writeonly buffer IntPartials
+{
+    int int_partials[];
+};
 // Sums of the weights of a column: whole numbers for one group, else scaled and added up (float32).
 layout(set = 0, binding = 5) readonly buffer WeightSums
 {
@@ -195,8 +204,9 @@ void main()
     const uint group =
         gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
     // Tiles of the same weights run side by side, so that weights come from the cache.
+    const uint split = group / tiles_m % n_splits;
     first_m = group % tiles_m * TILE_M;
-    first_n = group / tiles_m * TILE_N;
+    first_n = group / tiles_m / n_splits * TILE_N;
     if (first_n >= last_column - first_column)
         return;
     n_chunks = k_padded * BITS / 128u;
@@ -222,7 +232,9 @@ void main()
     [[unroll]] for (uint f = 0u; f < products.length(); f++)
         products[f] = PRODUCT(SUM(0));
 
-    const uint n_stages = k_padded / STAGE_K;
+    const uint all_stages = k_padded / STAGE_K, split_stages = (all_stages + n_splits - 1u) / n_splits;
+    const uint first_stage = split * split_stages;
+    const uint n_stages = min(all_stages, first_stage + split_stages);
     uint a_at[A_LOADS], b_at[B_LOADS]; // where this invocation's loads of stage 0 are
     [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
         const uint at = i * THREADS + gl_LocalInvocationIndex;
@@ -233,7 +245,7 @@ void main()
         b_at[i] = (min((first_n + column_of(at)) / PANEL, last_panel) * n_chunks + chunk_of(at)) * PANEL + at % PANEL;
     }
     // Stage `stage` is fetched while the one before it is multiplied; the first and the last round do one of the two.
-    [[dont_unroll]] for (uint stage = 0u; stage <= n_stages; stage++) {
+    [[dont_unroll]] for (uint stage = first_stage; stage <= n_stages; stage++) {
         if (stage < n_stages) {
             [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
                 const uint at = i * THREADS + gl_LocalInvocationIndex;
@@ -259,7 +271,7 @@ void main()
                 }
             }
         }
-        if (stage > 0u) {
+        if (stage > first_stage) {
             const uint from = (stage - 1u) % BUFFERS;
             MATRIX(ELEMENT, 16, STEP_K, gl_MatrixUseA) a[STEPS * FRAGS_M];
             MATRIX(ELEMENT, STEP_K, 16, gl_MatrixUseB) b[STEPS];
@@ -326,8 +338,24 @@ void main()
     }
 
     const uint mine = gl_SubgroupID * 16u * ROW;
+    const uint partial = (split * partial_rows + first_m + warp_m) * partial_columns + first_n + warp_n;
     [[unroll]] for (uint j = 0u; j < FRAGS_N; j++)
         [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
+            if (n_splits > 1u) {
+                const uint at = partial + i * 16u * partial_columns + j * 16u;
+#if INT8
+                if (ONE_GROUP == 0u)
+                    coopMatStore(totals[j * FRAGS_M + i], float_partials, at, partial_columns,
+                                 gl_CooperativeMatrixLayoutRowMajor);
+                else
+                    coopMatStore(products[j * FRAGS_M + i], int_partials, at, partial_columns,
+                                 gl_CooperativeMatrixLayoutRowMajor);
+#else
+                coopMatStore(products[j * FRAGS_M + i], float_partials, at, partial_columns,
+                             gl_CooperativeMatrixLayoutRowMajor);
+#endif
+                continue;
+            }
 #if INT8
             if (ONE_GROUP == 0u)
                 coopMatStore(totals[j * FRAGS_M + i], a_tile, mine, ROW, gl_CooperativeMatrixLayoutRowMajor);

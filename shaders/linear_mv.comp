@@ -3,8 +3,7 @@
 // whole lines, and activations loaded for one panel serve the others.
 //
 // BITS  4 or 8: the weights'
-// ACT   1 float32, 2 float16: activations as they are; 3 int8 rows of linear_prepare.comp;
-//       4 float32, 5 float16, quantized here
+// ACT   1 float32, 2 float16: activations as they are; 3 int8 rows, of linear_prepare.comp or the graph
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -13,9 +12,8 @@
 #include "elements.glsl"
 #include "linear.glsl"
 #include "qint8.glsl"
-#include "qparams.glsl"
 
-#define IS_INT (ACT >= 3)
+#define IS_INT (ACT == 3)
 #if IS_INT
 #include "dot8.glsl"
 #define SUM int
@@ -57,86 +55,26 @@ layout(set = 0, binding = 4) writeonly buffer Result
 {
     uint result_words[];
 };
-#if IS_INT
-layout(set = 0, binding = 5) readonly buffer ActivationScales
-{
-    uint scale_words[];
-};
-layout(set = 0, binding = 6) readonly buffer ActivationZeroPoints
-{
-    uint zero_point_words[];
-};
-ELEMENT_READER(read_scale, scale_words)
-ELEMENT_READER(read_zero_point, zero_point_words)
-#endif
-
 shared float shared_totals[SUBGROUPS * SUMS];
 shared int shared_sums[ONE_GROUP != 0u ? SUBGROUPS * SUMS : 1u];
-#if ACT >= 4
-shared vec2 shared_ranges[SUBGROUPS];
-#endif
-
-#if ACT >= 4
-vec4 load4(uint row, uint k)
-{
-#if ACT == 4
-    return uintBitsToFloat(activations[(row * row_words + k) / 4u]);
-#else
-    const uvec4 quad = activations[(row * row_words + k / 2u) / 4u];
-    const uvec2 pair = (k & 4u) == 0u ? quad.xy : quad.zw;
-    return vec4(unpackHalf2x16(pair.x), unpackHalf2x16(pair.y));
-#endif
-}
-
-// Of a row, found by the whole work group.
-vec2 range_of(uint row)
-{
-    vec2 range = vec2(0.0);
-    for (uint k = gl_LocalInvocationIndex * 8u; k < k_padded; k += THREADS * 8u)
-        range = join_values(join_values(range, load4(row, k)), load4(row, k + 4u));
-    for (uint step = 1u; step < SUBGROUP; step <<= 1)
-        range = join_ranges(range, vec2(subgroupShuffleXor(range.x, step), subgroupShuffleXor(range.y, step)));
-    barrier(); // the row before may still be read
-    if (gl_LocalInvocationIndex % SUBGROUP == 0u)
-        shared_ranges[gl_LocalInvocationIndex / SUBGROUP] = range;
-    barrier();
-    for (uint s = 0u; s < SUBGROUPS; s++)
-        range = join_ranges(range, shared_ranges[s]);
-    return range;
-}
-#endif
 
 #if IS_INT
 struct Quantizer
 {
-    float scale, inverse_scale;
+    float scale;
     int zero_point;
 };
 
 Quantizer quantizer_of(uint row)
 {
-    float scale = activation_scale, inverse = activation_inverse_scale;
+    float scale = activation_scale;
     int zero_point = activation_zero_point;
-#if ACT >= 4
-    if (chosen_here != 0u) {
-        const vec2 range = range_of(row);
-        scale = int8_scale(range, ACT == 5);
-        inverse = exact_div(1.0, scale);
-        zero_point = int(int8_zero_point(range, scale, ACT == 5));
-    } else if (scale_type != 0u) {
-        const uint index = per_row != 0u ? row : 0u;
-        scale = read_scale(scale_type, index);
-        inverse = exact_div(1.0, scale);
-        zero_point = int(clamp(read_zero_point(zero_point_type, index), -128.0, 127.0));
-    }
-#else
     if (scales_in_rows != 0u) {
         const uvec4 tail = activations[row * (row_words / 4u) + k_padded / 16u];
         scale = uintBitsToFloat(tail.x);
         zero_point = int(tail.y);
     }
-#endif
-    return Quantizer(is_finite(scale) ? scale : uintBitsToFloat(NAN_BITS), inverse, zero_point);
+    return Quantizer(is_finite(scale) ? scale : uintBitsToFloat(NAN_BITS), zero_point);
 }
 #endif
 
@@ -223,19 +161,9 @@ struct Operand
     int q[PER_WORD / 4u];
 };
 
-#if ACT >= 4
-ivec4 quantize4(vec4 x, Quantizer q)
-{
-    const float z = float(q.zero_point);
-    return ivec4(quantize_int8(x.x, q.inverse_scale, z), quantize_int8(x.y, q.inverse_scale, z),
-                 quantize_int8(x.z, q.inverse_scale, z), quantize_int8(x.w, q.inverse_scale, z));
-}
-#endif
-
-Operand load(uint row, uint k, Quantizer quantizer)
+Operand load(uint row, uint k)
 {
     Operand a;
-#if ACT == 3
     const uvec4 quad = activations[(row * row_words + k / 4u) / 4u];
 #if BITS == 4
     const uvec2 pair = (k & 8u) == 0u ? quad.xy : quad.zw;
@@ -243,13 +171,6 @@ Operand load(uint row, uint k, Quantizer quantizer)
     a.q[1] = int(pair.y);
 #else
     a.q[0] = int(quad[(k / 4u) & 3u]);
-#endif
-#elif BITS == 4
-    const ivec4 even = quantize4(load4(row, k), quantizer), odd = quantize4(load4(row, k + 4u), quantizer);
-    a.q[0] = int(pack_bytes(ivec4(even.x, odd.x, even.y, odd.y)));
-    a.q[1] = int(pack_bytes(ivec4(even.z, odd.z, even.w, odd.w)));
-#else
-    a.q[0] = int(pack_bytes(quantize4(load4(row, k), quantizer)));
 #endif
     return a;
 }
@@ -368,11 +289,7 @@ void main()
             const uint k = c * CHUNK + i * PER_WORD;
             Operand a[ROWS];
             [[unroll]] for (uint m = 0u; m < ROWS; m++)
-#if IS_INT
-                a[m] = load(m, k, quantizers[m]);
-#else
                 a[m] = load(m, k);
-#endif
             [[unroll]] for (uint p = 0u; p < PANELS; p++) {
 #if IS_INT
                 multiply(w[p][i], a, quantizers, sum[p]);

@@ -40,6 +40,10 @@ layout(set = 0, binding = 0) uniform Params
     float activation_scale;
     float activation_inverse_scale;
     int activation_zero_point;
+    // k in parts, each summed by work groups of its own (linear_coopmat.comp); linear_sum.comp adds them up.
+    uint n_splits; // 1: results are finished at once
+    uint partial_rows;
+    uint partial_columns;
 };
 
 // How far the nibble of k, in 0..7, is from the top of its word.

@@ -23,7 +23,9 @@ typedef struct qvk__coopmat_tile {
 typedef struct qvk__linear_tuning {
     int family; /* a qvk__linear_family to take where it fits */
     uint32_t mv_threads, mv_panels, mv_max_rows;
+    uint32_t row_threads, row_panels, row_ahead;
     qvk__coopmat_tile coopmat;
+    uint32_t splits; /* of k, where the family splits it */
 } qvk__linear_tuning;
 
 typedef enum qvk__weight_format {

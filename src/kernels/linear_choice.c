@@ -128,14 +128,12 @@ static bool fits_cpu(const qvk__planner *planner)
 
 /* ---- a few rows ----------------------------------------------------------------------------------------- */
 
-/* Kernels by activation: float32, float16, int8 rows, quantized from float32, from float16. */
-static const qvk__kernel mv_kernels[2][5] = {
-    {QVK__KERNEL_LINEAR_F32_QB4W_MV, QVK__KERNEL_LINEAR_F16_QB4W_MV, QVK__KERNEL_LINEAR_QD8_QB4W_MV,
-     QVK__KERNEL_LINEAR_F32Q_QB4W_MV, QVK__KERNEL_LINEAR_F16Q_QB4W_MV},
-    {QVK__KERNEL_LINEAR_F32_QB8W_MV, QVK__KERNEL_LINEAR_F16_QB8W_MV, QVK__KERNEL_LINEAR_QD8_QB8W_MV,
-     QVK__KERNEL_LINEAR_F32Q_QB8W_MV, QVK__KERNEL_LINEAR_F16Q_QB8W_MV},
+/* Kernels by activation: float32, float16, int8 rows. */
+static const qvk__kernel mv_kernels[2][3] = {
+    {QVK__KERNEL_LINEAR_F32_QB4W_MV, QVK__KERNEL_LINEAR_F16_QB4W_MV, QVK__KERNEL_LINEAR_QD8_QB4W_MV},
+    {QVK__KERNEL_LINEAR_F32_QB8W_MV, QVK__KERNEL_LINEAR_F16_QB8W_MV, QVK__KERNEL_LINEAR_QD8_QB8W_MV},
 };
-enum { MV_F32, MV_F16, MV_ROWS, MV_F32Q, MV_F16Q };
+enum { MV_F32, MV_F16, MV_ROWS };
 
 #define MV_MAX_ROWS 8
 
@@ -159,17 +157,7 @@ static int mv_activation(const qvk__linear_call *c, qvk__linear_choice *out)
         out->form = ready ? QVK__FORM_AS_IS : half ? QVK__FORM_F16 : QVK__FORM_F32;
         return half ? MV_F16 : MV_F32;
     }
-    if (c->x_dtype == QVK_DTYPE_I8) {
-        out->form = ready && IS(c, 8) ? QVK__FORM_AS_IS : QVK__FORM_I8;
-        return MV_ROWS;
-    }
-    /* Quantizing for each work group anew is cheaper than a pass of its own as long as there is one row. */
-    if (ready && c->M == 1) {
-        out->form = QVK__FORM_AS_IS;
-        out->quantizes_here = true;
-        return half ? MV_F16Q : MV_F32Q;
-    }
-    out->form = QVK__FORM_I8;
+    out->form = c->x_dtype == QVK_DTYPE_I8 && ready && IS(c, 8) ? QVK__FORM_AS_IS : QVK__FORM_I8;
     return MV_ROWS;
 }
 
@@ -209,6 +197,77 @@ static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__lin
     SET_SPECS(out, threads, per_group, (uint32_t)c->M, c->weights.n_groups == 1 ? 4 : words,
               !is_float(c) && c->weights.n_groups == 1, caps->subgroup_size);
     return true;
+}
+
+/* ---- one row -------------------------------------------------------------------------------------------- */
+
+/* Kernels by activation: float16 as it is, quantized from float32, from float16. */
+static const qvk__kernel row_kernels[2][3] = {
+    {QVK__KERNEL_LINEAR_F16_QB4W_ROW, QVK__KERNEL_LINEAR_F32Q_QB4W_ROW, QVK__KERNEL_LINEAR_F16Q_QB4W_ROW},
+    {QVK__KERNEL_LINEAR_F16_QB8W_ROW, QVK__KERNEL_LINEAR_F32Q_QB8W_ROW, QVK__KERNEL_LINEAR_F16Q_QB8W_ROW},
+};
+enum { ROW_F16, ROW_F32Q, ROW_F16Q };
+
+/* The kernel for this activation, or -1. Float32 that stays float has no int8 digits that would say it. */
+static int row_activation(const qvk__gpu_caps *caps, const qvk__linear_call *c, qvk__linear_choice *out)
+{
+    const bool half = c->x_dtype == QVK_DTYPE_F16;
+
+    out->form = is_whole(c) ? QVK__FORM_AS_IS : QVK__FORM_F16;
+    if (is_float(c))
+        return half && (caps->flags & QVK__CAP_DOT8_ACCELERATED) ? ROW_F16 : -1;
+    out->quantizes_here = true;
+    return !is_whole(c) || c->x_dtype == QVK_DTYPE_I8 ? -1 : half ? ROW_F16Q : ROW_F32Q;
+}
+
+/* Activations as one or two int8 digits, the digits' steps, and sums of subgroups. */
+static uint64_t row_shared(const qvk__linear_call *c, uint32_t threads, uint32_t panels,
+                           uint32_t subgroup_size)
+{
+    const uint64_t k = c->weights.k_padded, chunk = 128 / qvk__linear_bits(c->weights.format);
+
+    return (is_float(c) ? 2 * k + 4 * (k / chunk) : k) +
+           threads / subgroup_size * (4ull * panels * PANEL + 8);
+}
+
+static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
+{
+    const qvk__gpu_caps *caps = planner->caps;
+    const qvk__linear_tuning *tuning = planner->linear_tuning;
+    const uint64_t chunk = 128 / qvk__linear_bits(c->weights.format);
+
+    if (c->M != 1 || !knows_subgroups(caps) || caps->subgroup_size < PANEL || caps->subgroup_size > 128)
+        return false;
+    *out = (qvk__linear_choice){.family = QVK__LINEAR_ROW,
+                                .k_align = 32,
+                                .group_align = 8,
+                                .chunk_bytes = 16,
+                                .subgroup_size = required_subgroup(caps),
+                                .rows = 1,
+                                .invocations = 1,
+                                .writes_narrow = true};
+    lay_out(c, out);
+    const int activation = row_activation(caps, c, out);
+    const bool one_group = c->weights.n_groups == 1;
+    if (activation < 0 || (!one_group && c->weights.group_padded % chunk != 0))
+        return false;
+    out->kernel = row_kernels[IS(c, 8)][activation];
+
+    const uint64_t panels = qvk__div_up(c->weights.N, PANEL);
+    const uint64_t chunks = c->weights.k_padded / chunk;
+    const uint32_t per_group = tuning && tuning->row_panels ? tuning->row_panels : panels >= 1024 ? 2 : 1;
+    uint32_t threads = tuning && tuning->row_threads ? tuning->row_threads : 256;
+    threads = QVK__MIN(threads, caps->max_invocations);
+    while (threads > 2 * caps->subgroup_size && threads / PANEL > chunks)
+        threads /= 2;
+    threads = QVK__MAX(threads, caps->subgroup_size);
+    uint32_t ahead = tuning && tuning->row_ahead ? tuning->row_ahead : per_group == 1 ? 4 : 2;
+    ahead = (uint32_t)QVK__MIN(ahead, qvk__div_up(chunks, threads / PANEL));
+    out->columns = per_group * PANEL;
+    SET_SPECS(out, threads, per_group, ahead, (uint32_t)c->weights.k_padded,
+              one_group ? 0 : (uint32_t)(c->weights.group_padded / chunk), caps->subgroup_size);
+    return has(planner, out->kernel) &&
+           row_shared(c, threads, per_group, caps->subgroup_size) <= caps->shared_bytes;
 }
 
 /* ---- many rows ------------------------------------------------------------------------------------------ */
@@ -288,6 +347,20 @@ static uint64_t coopmat_shared(const qvk__coopmat_tile *t, uint32_t scales)
     return t->buffers * ((m + n) * 80 + scales * n * 4) + 1024;
 }
 
+/* k is split until there is work for every compute unit, but parts stay long enough to be worth their sum. */
+static uint32_t coopmat_splits(const qvk__planner *planner, const qvk__linear_call *c,
+                               const qvk__linear_choice *how)
+{
+    enum { MIN_STAGES = 8, TILES_A_UNIT = 2 };
+    const qvk__linear_tuning *tuning = planner->linear_tuning;
+    const uint64_t units = QVK__MAX(planner->caps->compute_units, 16);
+    const uint64_t tiles = qvk__div_up(c->M, how->rows) * qvk__div_up(c->weights.N, how->columns);
+    const uint64_t most = c->weights.k_padded / how->k_align / MIN_STAGES;
+    const uint64_t wanted = tuning && tuning->splits ? tuning->splits : TILES_A_UNIT * units / tiles;
+
+    return (uint32_t)QVK__MAX(QVK__MIN(wanted, most), 1);
+}
+
 static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
 {
     const qvk__gpu_caps *caps = planner->caps;
@@ -321,6 +394,7 @@ static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk
     if (coopmat_shared(&tile, scales) > caps->shared_bytes)
         tile.buffers = 1;
     const uint32_t threads = tile.warps_m * tile.warps_n * caps->subgroup_size;
+    out->splits = coopmat_splits(planner, c, out);
     SET_SPECS(out, threads, caps->subgroup_size, tile.warps_m, tile.warps_n, tile.frags_m, tile.frags_n,
               tile.buffers, one_group, scales);
     return threads <= caps->max_invocations && coopmat_shared(&tile, scales) <= caps->shared_bytes &&
@@ -341,6 +415,9 @@ void qvk__linear_choose(const qvk__planner *planner, qvk__linear_call *call, qvk
         choose_cpu(call, out);
         return;
     }
+    if ((family == 0 || family == QVK__LINEAR_ROW) && planner->caps->type != QVK__GPU_CPU &&
+        choose_row(planner, call, out))
+        return;
     if ((family == 0 || family == QVK__LINEAR_MV) && planner->caps->type != QVK__GPU_CPU &&
         choose_mv(planner, call, out))
         return;

@@ -9,7 +9,8 @@ typedef enum qvk__linear_family {
     QVK__LINEAR_CPU,      /* linear_cpu.comp: devices that are CPUs */
     QVK__LINEAR_MV,       /* linear_mv.comp: a few rows */
     QVK__LINEAR_TILE,     /* linear_tile.comp: many rows */
-    QVK__LINEAR_COOPMAT   /* linear_coopmat.comp: many rows, cooperative matrices */
+    QVK__LINEAR_COOPMAT,  /* linear_coopmat.comp: many rows, cooperative matrices */
+    QVK__LINEAR_ROW       /* linear_row.comp: one row, packed dot products */
 } qvk__linear_family;
 
 /* How activations reach a kernel: the FORM of linear_prepare.comp, or as they are. */
@@ -31,6 +32,7 @@ typedef struct qvk__linear_choice {
     uint32_t subgroup_size; /* required of the pipeline; 0: none */
     uint64_t rows, columns; /* of the result that a work group makes (base: an invocation) */
     uint64_t invocations;   /* of a work group of the base kernel; 1 elsewhere */
+    uint32_t splits;        /* of k, added up by linear_sum.comp; 0 and 1: none */
     bool quantizes_here;    /* reads the activations' scales and zero points itself */
     bool needs_sums;        /* of weights, as the fifth buffer */
     bool writes_narrow;     /* writes float16 and int8 results, where rows are whole words */

@@ -117,6 +117,9 @@ typedef struct product {
     prepared x;
     qvk__ref scales, sums, y;
     qvk_dtype y_dtype;
+    /* Where k is split: float32 or int32 [splits][partial_rows][partial_columns]. */
+    qvk__ref partials;
+    uint64_t n_splits, partial_rows, partial_columns;
 } product;
 
 /* The uniform block of shaders/lib/linear.glsl. */
@@ -149,6 +152,9 @@ static void add_params(qvk__dispatch *d, const product *p, uint64_t first, uint6
     qvk__dispatch_float(d, (float)c->act_scale);
     qvk__dispatch_float(d, (float)(1.0 / c->act_scale));
     qvk__dispatch_int(d, c->act_zero_point);
+    qvk__dispatch_uint(d, p->n_splits);
+    qvk__dispatch_uint(d, p->partial_rows);
+    qvk__dispatch_uint(d, p->partial_columns);
 }
 
 /* Buffers after the result. */
@@ -159,10 +165,33 @@ static void add_extra_buffers(qvk__dispatch *d, const product *p)
 
     if (p->how->needs_sums)
         qvk__dispatch_read(d, p->sums);
-    if (p->how->family == QVK__LINEAR_MV && c->activation != QVK__ACTIVATION_FLOAT) {
+    if (p->how->quantizes_here) {
         qvk__dispatch_read(d, from_tensors ? qvk__ref_value(c->act_scales) : p->x.buffer);
         qvk__dispatch_read(d, from_tensors ? qvk__ref_value(c->act_zero_points) : p->x.buffer);
     }
+}
+
+/* Finishes the columns whose parts are in p->partials. */
+static qvk_status sum_part(qvk__planner *planner, const product *p, uint64_t first, uint64_t last,
+                           qvk_error *err)
+{
+    const qvk__linear_weights *w = &p->call->weights;
+    const uint64_t M = p->call->M, threads = 64;
+    qvk__dispatch d = {.kernel = p->call->activation == QVK__ACTIVATION_FLOAT ? QVK__KERNEL_LINEAR_SUM_FLOAT
+                                 : qvk__linear_bits(w->format) == 4 ? QVK__KERNEL_LINEAR_SUM_QD8_QB4W
+                                                                    : QVK__KERNEL_LINEAR_SUM_QD8_QB8W};
+
+    qvk__dispatch_read(&d, p->x.buffer);
+    qvk__dispatch_read(&d, p->partials);
+    qvk__dispatch_read(&d, p->scales);
+    qvk__dispatch_write(&d, p->y);
+    add_extra_buffers(&d, p);
+    qvk__dispatch_spec(&d, (uint32_t)threads);
+    qvk__dispatch_spec(&d, w->n_groups == 1);
+    add_params(&d, p, first, last);
+    d.bytes = M * (last - first) * (p->n_splits * 4 + qvk_dtype_bytes(p->y_dtype));
+    qvk__dispatch_groups(planner, &d, qvk__div_up(M * qvk__div_up(last - first, 8), threads));
+    return planner->dispatch(planner, &d, err);
 }
 
 static qvk_status multiply_part(qvk__planner *planner, const product *p, uint64_t first, uint64_t last,
@@ -180,16 +209,30 @@ static qvk_status multiply_part(qvk__planner *planner, const product *p, uint64_
     qvk__dispatch_read(&d, p->x.buffer);
     qvk__dispatch_read(&d, weights);
     qvk__dispatch_read(&d, p->scales);
-    qvk__dispatch_write(&d, p->y);
+    qvk__dispatch_write(&d, p->n_splits > 1 ? p->partials : p->y);
     add_extra_buffers(&d, p);
     for (uint32_t i = 0; i < p->how->n_specs; i++)
         qvk__dispatch_spec(&d, p->how->specs[i]);
     add_params(&d, p, first, last);
     d.bytes = pack.bytes + w->n_groups * (last - first) * 4 + M * p->x.row_words * 4 +
               M * (last - first) * qvk_dtype_bytes(p->y_dtype);
-    const uint64_t units = qvk__div_up(M, p->how->rows) * qvk__div_up(last - first, p->how->columns);
+    const uint64_t units =
+        qvk__div_up(M, p->how->rows) * qvk__div_up(last - first, p->how->columns) * p->n_splits;
     qvk__dispatch_groups(planner, &d, qvk__div_up(units, p->how->invocations));
-    return planner->dispatch(planner, &d, err);
+    QVK__TRY(planner->dispatch(planner, &d, err));
+    return p->n_splits > 1 ? sum_part(planner, p, first, last, err) : QVK_OK;
+}
+
+/* Room for the parts of a product whose k is split; no split where it cannot be bound at once. */
+static qvk_status split(qvk__planner *planner, product *p, uint64_t columns, qvk_error *err)
+{
+    p->n_splits = QVK__MAX(p->how->splits, 1);
+    p->partial_rows = qvk__round_up(p->call->M, p->how->rows);
+    p->partial_columns = qvk__round_up(columns, p->how->columns);
+    const uint64_t bytes = p->n_splits * p->partial_rows * p->partial_columns * 4;
+    if (bytes > QVK__MIN(planner->caps->max_storage_range, planner->caps->max_allocation))
+        p->n_splits = 1;
+    return p->n_splits > 1 ? planner->scratch(planner, bytes, &p->partials, err) : QVK_OK;
 }
 
 /* Columns of the weights that can be bound at once. */
@@ -213,6 +256,7 @@ static qvk_status multiply(qvk__planner *planner, product *p, qvk_error *err)
     QVK__TRY(planner->pack(planner, &scales, &p->scales, err));
     if (p->how->needs_sums)
         QVK__TRY(planner->pack(planner, &sums, &p->sums, err));
+    QVK__TRY(split(planner, p, QVK__MIN(N, at_once), err));
     for (uint64_t n = 0; n < N; n += at_once)
         QVK__TRY(multiply_part(planner, p, n, QVK__MIN(n + at_once, N), err));
     return QVK_OK;

@@ -124,6 +124,8 @@ static void look_at(qvk__gpu_caps *caps, op_device_view view)
         caps->flags = 0;
     if ((view == OP_DEVICE_AS_GPU || view == OP_DEVICE_AS_GPU_NO_DOT) && caps->type == QVK__GPU_CPU)
         caps->type = QVK__GPU_DISCRETE;
+    if (view == OP_DEVICE_AS_GPU && (caps->flags & QVK__CAP_DOT8))
+        caps->flags |= QVK__CAP_DOT8_ACCELERATED;
     if (view == OP_DEVICE_AS_GPU_NO_DOT)
         caps->flags &= ~(uint32_t)(QVK__CAP_DOT8 | QVK__CAP_DOT8_ACCELERATED | QVK__CAP_COOPMAT);
 }

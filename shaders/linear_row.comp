@@ -1,0 +1,411 @@
+// Linear for one row of activations, on GPUs with a packed int8 dot product: bound by reading the weights once. A work
+// group takes PANELS panels of 8 columns and all of k: an invocation has one row of each panel and every SLOTS-th chunk
+// of 16 bytes, so that a subgroup reads whole lines. The first AHEAD chunks are asked for before anything else and
+// travel while the work group brings the activations into shared memory as int8.
+//
+// Float16 activations become two int8 digits, 256 * high + low, of a step that each chunk's columns of k share: a power
+// of two, such that the largest of them takes all 16 bits. Within 1/8 of the largest they are exact; below, they are off
+// by at most half a step, a 32nd of the largest one's own rounding. Products are exact from there on.
+//
+// BITS  4 or 8: the weights'
+// ACT   2 float16 as it is; 4 float32, 5 float16: quantized here, with a scale and a zero point of the row
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+
+#include "dot8.glsl"
+#include "elements.glsl"
+#include "linear.glsl"
+#include "qint8.glsl"
+#include "qparams.glsl"
+
+#define IS_HALF (ACT != 4)
+#if ACT == 2
+#define DIGITS 2
+#else
+#define DIGITS 1
+#endif
+#define CHUNK (128u / BITS)  // columns of k
+#define UNIT  16u            // columns of k that an invocation quantizes: four words of a digit
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint THREADS = 256u;
+layout(constant_id = 1) const uint PANELS = 1u;
+layout(constant_id = 2) const uint AHEAD = 4u; // chunks of each panel under way for an invocation
+layout(constant_id = 3) const uint K = 4096u;  // k_padded
+layout(constant_id = 4) const uint GROUP_CHUNKS = 2u; // that share a scale; 0: one group
+layout(constant_id = 5) const uint SUBGROUP = 32u;
+
+const uint SLOTS = THREADS / PANEL;
+const uint SUBGROUPS = THREADS / SUBGROUP;
+const uint SUMS = PANELS * PANEL; // a work group's results
+const uint CHUNKS = K / CHUNK;
+const uint UNITS = K / UNIT;
+
+layout(set = 0, binding = 1) readonly buffer Activations
+{
+    uvec4 activations[];
+};
+layout(set = 0, binding = 2) readonly buffer Weights
+{
+    uvec4 weights[];
+};
+layout(set = 0, binding = 3) readonly buffer Scales
+{
+    float scales[];
+};
+layout(set = 0, binding = 4) writeonly buffer Result
+{
+    uint result_words[];
+};
+#if DIGITS == 1
+layout(set = 0, binding = 5) readonly buffer ActivationScales
+{
+    uint scale_words[];
+};
+layout(set = 0, binding = 6) readonly buffer ActivationZeroPoints
+{
+    uint zero_point_words[];
+};
+ELEMENT_READER(read_scale, scale_words)
+ELEMENT_READER(read_zero_point, zero_point_words)
+
+shared vec2 shared_ranges[SUBGROUPS];
+#else
+shared float shared_steps[CHUNKS]; // NaN where a chunk's activations are not all finite
+#endif
+shared uvec4 shared_digits[uint(DIGITS) * UNITS];
+shared uint shared_sums[SUBGROUPS * SUMS]; // float32; int32 where sums stay whole numbers to the end
+
+// Sums of 4-bit weights are 16 times too large: the weights stay in the upper halves of their bytes.
+#if BITS == 4
+#define SUM_SHIFT 4
+#else
+#define SUM_SHIFT 0
+#endif
+
+// ---- activations into shared memory -------------------------------------------------------------------------------------
+
+void load_unit(uint unit, out vec4 x[4])
+{
+#if IS_HALF
+    [[unroll]] for (uint i = 0u; i < 2u; i++) {
+        const uvec4 quad = activations[unit * 2u + i];
+        x[2u * i] = vec4(unpackHalf2x16(quad.x), unpackHalf2x16(quad.y));
+        x[2u * i + 1u] = vec4(unpackHalf2x16(quad.z), unpackHalf2x16(quad.w));
+    }
+#else
+    [[unroll]] for (uint i = 0u; i < 4u; i++)
+        x[i] = uintBitsToFloat(activations[unit * 4u + i]);
+#endif
+}
+
+// In the order in which the weights' bytes come.
+uvec4 pack_unit(ivec4 q[4])
+{
+#if BITS == 4
+    return uvec4(pack_bytes(ivec4(q[0].x, q[1].x, q[0].y, q[1].y)), pack_bytes(ivec4(q[0].z, q[1].z, q[0].w, q[1].w)),
+                 pack_bytes(ivec4(q[2].x, q[3].x, q[2].y, q[3].y)), pack_bytes(ivec4(q[2].z, q[3].z, q[2].w, q[3].w)));
+#else
+    return uvec4(pack_bytes(q[0]), pack_bytes(q[1]), pack_bytes(q[2]), pack_bytes(q[3]));
+#endif
+}
+
+#if DIGITS == 2
+// The smallest power of two of which `largest` is at most 32639, the most that two signed digits can say.
+float step_of(float largest)
+{
+    const uint bits = floatBitsToUint(largest);
+    // Exponent of largest / 2^14, or twice that where the mantissa says 255/128 or more.
+    const uint exponent = (bits >> 23) - 14u + ((bits & 0x7fffffu) >= 0x7f0000u ? 1u : 0u);
+    return largest == 0.0 ? 1.0 : uintBitsToFloat(exponent << 23);
+}
+
+void share_activations()
+{
+    for (uint unit = gl_LocalInvocationIndex; unit < UNITS; unit += THREADS) {
+        vec4 x[4];
+        load_unit(unit, x);
+        vec4 most = max(max(abs(x[0]), abs(x[1])), max(abs(x[2]), abs(x[3])));
+        float largest = max(max(most.x, most.y), max(most.z, most.w));
+        // The sum is not finite exactly when one of them is not: float16s do not overflow a float32.
+        const vec4 all = x[0] + x[1] + x[2] + x[3];
+        float sum = all.x + all.y + all.z + all.w;
+        [[unroll]] for (uint other = 1u; other < CHUNK / UNIT; other <<= 1) {
+            largest = max(largest, subgroupShuffleXor(largest, other));
+            sum += subgroupShuffleXor(sum, other);
+        }
+        const bool finite = is_finite(sum);
+        const float size = step_of(finite ? largest : 0.0), inverse = 1.0 / size;
+        ivec4 high[4], low[4];
+        [[unroll]] for (uint i = 0u; i < 4u; i++) {
+            // Added to 1.5 * 2^23 a number is rounded to a whole one, which its lower bits then are.
+            low[i] = floatBitsToInt(x[i] * inverse + 12582912.0) - 0x4b400000;
+            high[i] = (low[i] + 128) >> 8;
+        }
+        shared_digits[unit] = pack_unit(high);
+        shared_digits[UNITS + unit] = pack_unit(low);
+        if (unit % (CHUNK / UNIT) == 0u)
+            shared_steps[unit / (CHUNK / UNIT)] = finite ? size : uintBitsToFloat(NAN_BITS);
+    }
+}
+#else
+struct Quantizer
+{
+    float scale, inverse_scale;
+    int zero_point;
+};
+
+// Of the row, found by the whole work group.
+vec2 range_of_row()
+{
+    vec2 range = vec2(0.0);
+    for (uint unit = gl_LocalInvocationIndex; unit < UNITS; unit += THREADS) {
+        vec4 x[4];
+        load_unit(unit, x);
+        [[unroll]] for (uint i = 0u; i < 4u; i++)
+            range = join_values(range, x[i]);
+    }
+    [[unroll]] for (uint other = 1u; other < SUBGROUP; other <<= 1)
+        range = join_ranges(range, vec2(subgroupShuffleXor(range.x, other), subgroupShuffleXor(range.y, other)));
+    if (gl_LocalInvocationIndex % SUBGROUP == 0u)
+        shared_ranges[gl_LocalInvocationIndex / SUBGROUP] = range;
+    barrier();
+    for (uint s = 0u; s < SUBGROUPS; s++)
+        range = join_ranges(range, shared_ranges[s]);
+    return range;
+}
+
+Quantizer quantizer_of_row()
+{
+    float scale = activation_scale, inverse = activation_inverse_scale;
+    int zero_point = activation_zero_point;
+    if (chosen_here != 0u) {
+        const vec2 range = range_of_row();
+        scale = int8_scale(range, IS_HALF);
+        inverse = exact_div(1.0, scale);
+        zero_point = int(int8_zero_point(range, scale, IS_HALF));
+    } else if (scale_type != 0u) {
+        scale = read_scale(scale_type, 0u);
+        inverse = exact_div(1.0, scale);
+        zero_point = int(clamp(read_zero_point(zero_point_type, 0u), -128.0, 127.0));
+    }
+    return Quantizer(is_finite(scale) ? scale : uintBitsToFloat(NAN_BITS), inverse, zero_point);
+}
+
+void share_activations(Quantizer quantizer)
+{
+    const float z = float(quantizer.zero_point);
+    for (uint unit = gl_LocalInvocationIndex; unit < UNITS; unit += THREADS) {
+        vec4 x[4];
+        ivec4 q[4];
+        load_unit(unit, x);
+        [[unroll]] for (uint i = 0u; i < 4u; i++)
+            [[unroll]] for (uint j = 0u; j < 4u; j++)
+                q[i][j] = quantize_int8(x[i][j], quantizer.inverse_scale, z);
+        shared_digits[unit] = pack_unit(q);
+    }
+}
+#endif
+
+// ---- a chunk of weights against the activations it meets ---------------------------------------------------------------
+
+// Sum of the products of chunk c's weights and a digit.
+int dot_chunk(uvec4 w, uint digit, uint c)
+{
+    int sum = 0;
+#if BITS == 4
+    [[unroll]] for (uint half_chunk = 0u; half_chunk < 2u; half_chunk++) {
+        const uvec4 q = shared_digits[digit * UNITS + c * 2u + half_chunk];
+        [[unroll]] for (uint i = 0u; i < 2u; i++) {
+            const uint word = w[2u * half_chunk + i];
+            sum += dot8(int(q[2u * i]), int((word << 4) & 0xf0f0f0f0u)) + dot8(int(q[2u * i + 1u]), int(word & 0xf0f0f0f0u));
+        }
+    }
+#else
+    const uvec4 q = shared_digits[digit * UNITS + c];
+    [[unroll]] for (uint i = 0u; i < 4u; i++)
+        sum += dot8(int(q[i]), int(w[i]));
+#endif
+    return sum;
+}
+
+#if DIGITS == 2
+int weight_at(uvec4 w, uint k)
+{
+#if BITS == 4
+    return int(w[k / 8u] << nibble_shift(k % 8u)) >> 28;
+#else
+    return int(w[k / 4u] << (24u - 8u * (k % 4u))) >> 24;
+#endif
+}
+
+// Where activations are not finite: what infinity and NaN make of a sum depends on each weight.
+float sum_not_finite(uvec4 w, uint c)
+{
+    float sum = 0.0;
+    for (uint k = 0u; k < CHUNK; k++) {
+        const uint at = c * CHUNK + k;
+        const uint word = activations[at / 8u][at / 2u % 4u];
+        sum += unpackHalf2x16(word >> (16u * (at & 1u))).x * float(weight_at(w, k));
+    }
+    return sum;
+}
+
+float sum_of_chunk(uvec4 w, uint c)
+{
+    const float size = shared_steps[c];
+    if (!is_finite(size))
+        return sum_not_finite(w, c);
+    return float(256 * dot_chunk(w, 0u, c) + dot_chunk(w, 1u, c)) * (size * (1.0 / float(1 << SUM_SHIFT)));
+}
+#else
+int sum_of_chunk(uvec4 w, uint c, Quantizer quantizer)
+{
+    int weight_sum = 0;
+    [[unroll]] for (uint i = 0u; i < 4u; i++)
+#if BITS == 4
+        weight_sum += dot8(0x01010101, int((w[i] << 4) & 0xf0f0f0f0u)) + dot8(0x01010101, int(w[i] & 0xf0f0f0f0u));
+#else
+        weight_sum += dot8(0x01010101, int(w[i]));
+#endif
+    return dot_chunk(w, 0u, c) - quantizer.zero_point * weight_sum;
+}
+#endif
+
+// ---- results -------------------------------------------------------------------------------------------------------------
+
+#if DIGITS == 1
+#define SCALE_OF_ROW quantizer.scale
+float result_of(uint column, uint n, Quantizer quantizer)
+#else
+#define SCALE_OF_ROW 1.0
+float result_of(uint column, uint n)
+#endif
+{
+    precise float y = 0.0;
+    if (DIGITS == 1 && GROUP_CHUNKS == 0u) {
+        int sum = 0;
+        for (uint s = 0u; s < SUBGROUPS; s++)
+            sum += int(shared_sums[s * SUMS + column]);
+        precise float factor = SCALE_OF_ROW * scales[n];
+        y = float(sum >> SUM_SHIFT) * factor;
+    } else {
+        for (uint s = 0u; s < SUBGROUPS; s++)
+            y += uintBitsToFloat(shared_sums[s * SUMS + column]);
+        if (GROUP_CHUNKS == 0u)
+            y *= scales[n];
+    }
+    y += scales[n_groups * n_padded + n];
+    return y;
+}
+
+void main()
+{
+    const uint group =
+        gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    const uint first_panel = group * PANELS, lane = gl_LocalInvocationIndex % PANEL;
+    const uint slot = gl_LocalInvocationIndex / PANEL;
+    const uint last_panel = (last_column - first_column - 1u) / PANEL;
+    if (first_panel > last_panel)
+        return;
+
+    uint weights_at[PANELS], scales_at[PANELS]; // of chunk 0, group 0
+    float total[PANELS];
+#if DIGITS == 1
+    int sum[PANELS]; // where there is one group
+#endif
+    uvec4 next[PANELS * AHEAD];
+    float next_scale[PANELS * AHEAD];
+    [[unroll]] for (uint p = 0u; p < PANELS; p++) {
+        const uint panel = min(first_panel + p, last_panel);
+        weights_at[p] = panel * CHUNKS * PANEL + lane;
+        scales_at[p] = first_column + panel * PANEL + lane;
+        total[p] = 0.0;
+#if DIGITS == 1
+        sum[p] = 0;
+#endif
+    }
+#define FETCH(c, p, into)                                                                                              \
+    next[into] = weights[weights_at[p] + (c) * PANEL];                                                                 \
+    if (GROUP_CHUNKS != 0u)                                                                                            \
+        next_scale[into] = scales[scales_at[p] + min((c) / max(GROUP_CHUNKS, 1u), n_groups - 1u) * n_padded];
+    [[unroll]] for (uint a = 0u; a < AHEAD; a++)
+        [[unroll]] for (uint p = 0u; p < PANELS; p++) {
+            const uint c = min(slot + a * SLOTS, CHUNKS - 1u);
+            FETCH(c, p, a * PANELS + p)
+        }
+#if DIGITS == 1
+    const Quantizer quantizer = quantizer_of_row();
+    share_activations(quantizer);
+#else
+    share_activations();
+#endif
+    barrier();
+
+    for (uint first = slot; first < CHUNKS; first += SLOTS * AHEAD) {
+        [[unroll]] for (uint a = 0u; a < AHEAD; a++) {
+            const uint c = first + a * SLOTS;
+            if (c < CHUNKS) {
+                [[unroll]] for (uint p = 0u; p < PANELS; p++) {
+                    const uvec4 w = next[a * PANELS + p];
+                    const float scale = GROUP_CHUNKS != 0u ? next_scale[a * PANELS + p] : 1.0;
+                    if (c + SLOTS * AHEAD < CHUNKS) {
+                        FETCH(c + SLOTS * AHEAD, p, a * PANELS + p)
+                    }
+#if DIGITS == 2
+                    total[p] += sum_of_chunk(w, c) * scale;
+#else
+                    const int products = sum_of_chunk(w, c, quantizer);
+                    if (GROUP_CHUNKS == 0u) {
+                        sum[p] += products;
+                    } else {
+                        precise float factor = quantizer.scale * scale;
+                        total[p] += float(products >> SUM_SHIFT) * factor;
+                    }
+#endif
+                }
+            }
+        }
+    }
+
+    // Sums over the slots: first inside the subgroup, then among the subgroups.
+    [[unroll]] for (uint p = 0u; p < PANELS; p++) {
+#if DIGITS == 1
+        if (GROUP_CHUNKS == 0u) {
+            [[unroll]] for (uint other = PANEL; other < SUBGROUP; other <<= 1)
+                sum[p] += subgroupShuffleXor(sum[p], other);
+            total[p] = intBitsToFloat(sum[p]);
+        } else
+#endif
+            [[unroll]] for (uint other = PANEL; other < SUBGROUP; other <<= 1)
+                total[p] += subgroupShuffleXor(total[p], other);
+        if (gl_LocalInvocationIndex % SUBGROUP < PANEL)
+            shared_sums[gl_LocalInvocationIndex / SUBGROUP * SUMS + p * PANEL + lane] = floatBitsToUint(total[p]);
+    }
+    barrier();
+
+    // A word of the result each: a float32, two float16 or four int8.
+    const uint shift = elements_shift(out_type);
+    for (uint i = gl_LocalInvocationIndex; i < SUMS >> shift; i += THREADS) {
+        const uint column = i << shift, n = first_column + first_panel * PANEL + column;
+        uint word = 0u;
+        if (n >= last_column)
+            continue;
+        for (uint e = 0u; e < 1u << shift; e++) {
+#if DIGITS == 1
+            const float y = result_of(column + e, min(n + e, n_padded - 1u), quantizer);
+#else
+            const float y = result_of(column + e, min(n + e, n_padded - 1u));
+#endif
+            if (out_type == DTYPE_F32)
+                word = floatBitsToUint(y);
+            else if (out_type == DTYPE_F16)
+                word |= half_bits(y) << (16u * e);
+            else
+                word |= (uint(max(quantize_int8(y, out_inverse_scale, out_zero_point), out_low)) & 255u) << (8u * e);
+        }
+        result_words[n >> shift] = word;
+    }
+}
