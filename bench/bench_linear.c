@@ -263,7 +263,7 @@ static qvk_status sweep_mv(qvk__gpu *gpu, const options *o, layer *l, qvk_error 
 
 static qvk_status sweep_row(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
 {
-    static const uint32_t threads[] = {128, 256, 512}, panels[] = {1, 2, 4}, ahead[] = {1, 2, 4, 8};
+    static const uint32_t threads[] = {128, 256, 512, 1024}, panels[] = {1, 2, 4, 8}, ahead[] = {1, 2, 4};
 
     for (size_t t = 0; t < QVK__COUNT(threads); t++)
         for (size_t p = 0; p < QVK__COUNT(panels); p++)

@@ -178,7 +178,7 @@ void unpack(uvec4 chunk, uint to, float16_t low, float16_t high)
 #define TOTAL MATRIX(float, 16, 16, gl_MatrixUseAccumulator)
 #define PRODUCT MATRIX(SUM, 16, 16, gl_MatrixUseAccumulator)
 
-// A 16 x 16 matrix that lies in this subgroup's part of a_tile.
+// A 16 x 16 matrix that lies in this subgroup's part of b_tile, 16 rows a subgroup.
 void finish_matrix(uint mine, uint row, uint column)
 {
     for (uint half_row = gl_SubgroupInvocationID; half_row < 32u; half_row += SUBGROUP) {
@@ -186,8 +186,8 @@ void finish_matrix(uint mine, uint row, uint column)
         const uint n = first_column + first_n + column + half_row % 2u * 8u;
         if (m >= n_rows || n >= last_column)
             continue;
-        const uvec4 low = a_tile[mine + half_row / 2u * ROW + half_row % 2u * 2u];
-        const uvec4 high = a_tile[mine + half_row / 2u * ROW + half_row % 2u * 2u + 1u];
+        const uvec4 low = b_tile[mine + half_row / 2u * ROW + half_row % 2u * 2u];
+        const uvec4 high = b_tile[mine + half_row / 2u * ROW + half_row % 2u * 2u + 1u];
         const Quantizer q = quantizer_of(m);
         vec4 y_low, y_high;
         [[unroll]] for (uint e = 0u; e < 4u; e++) {
@@ -358,10 +358,10 @@ void main()
             }
 #if INT8
             if (ONE_GROUP == 0u)
-                coopMatStore(totals[j * FRAGS_M + i], a_tile, mine, ROW, gl_CooperativeMatrixLayoutRowMajor);
+                coopMatStore(totals[j * FRAGS_M + i], b_tile, mine, ROW, gl_CooperativeMatrixLayoutRowMajor);
             else
 #endif
-                coopMatStore(products[j * FRAGS_M + i], a_tile, mine, ROW, gl_CooperativeMatrixLayoutRowMajor);
+                coopMatStore(products[j * FRAGS_M + i], b_tile, mine, ROW, gl_CooperativeMatrixLayoutRowMajor);
             subgroupBarrier();
             finish_matrix(mine, warp_m + i * 16u, warp_n + j * 16u);
             subgroupBarrier();

@@ -27,7 +27,7 @@
 #define DIGITS 1
 #endif
 #define CHUNK (128u / BITS)  // columns of k
-#define UNIT  16u            // columns of k that an invocation quantizes: four words of a digit
+#define UNIT  8u             // columns of k that an invocation quantizes: two words of a digit
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 256u;
@@ -42,6 +42,7 @@ const uint SUBGROUPS = THREADS / SUBGROUP;
 const uint SUMS = PANELS * PANEL; // a work group's results
 const uint CHUNKS = K / CHUNK;
 const uint UNITS = K / UNIT;
+const uint QUADS = K / 16u; // of a digit
 
 layout(set = 0, binding = 1) readonly buffer Activations
 {
@@ -72,10 +73,11 @@ ELEMENT_READER(read_scale, scale_words)
 ELEMENT_READER(read_zero_point, zero_point_words)
 
 shared vec2 shared_ranges[SUBGROUPS];
+shared vec3 shared_quantizer; // what the first subgroup made of them
 #else
 shared float shared_steps[CHUNKS]; // NaN where a chunk's activations are not all finite
 #endif
-shared uvec4 shared_digits[uint(DIGITS) * UNITS];
+shared uvec4 shared_digits[uint(DIGITS) * QUADS];
 shared uint shared_sums[SUBGROUPS * SUMS]; // float32; int32 where sums stay whole numbers to the end
 
 // Sums of 4-bit weights are 16 times too large: the weights stay in the upper halves of their bytes.
@@ -87,29 +89,30 @@ shared uint shared_sums[SUBGROUPS * SUMS]; // float32; int32 where sums stay who
 
 // ---- activations into shared memory -------------------------------------------------------------------------------------
 
-void load_unit(uint unit, out vec4 x[4])
+void load_unit(uint unit, out vec4 x[2])
 {
 #if IS_HALF
-    [[unroll]] for (uint i = 0u; i < 2u; i++) {
-        const uvec4 quad = activations[unit * 2u + i];
-        x[2u * i] = vec4(unpackHalf2x16(quad.x), unpackHalf2x16(quad.y));
-        x[2u * i + 1u] = vec4(unpackHalf2x16(quad.z), unpackHalf2x16(quad.w));
-    }
+    const uvec4 quad = activations[unit];
+    x[0] = vec4(unpackHalf2x16(quad.x), unpackHalf2x16(quad.y));
+    x[1] = vec4(unpackHalf2x16(quad.z), unpackHalf2x16(quad.w));
 #else
-    [[unroll]] for (uint i = 0u; i < 4u; i++)
-        x[i] = uintBitsToFloat(activations[unit * 4u + i]);
+    x[0] = uintBitsToFloat(activations[unit * 2u]);
+    x[1] = uintBitsToFloat(activations[unit * 2u + 1u]);
 #endif
 }
 
 // In the order in which the weights' bytes come.
-uvec4 pack_unit(ivec4 q[4])
+void share_unit(uint digit, uint unit, ivec4 low, ivec4 high)
 {
 #if BITS == 4
-    return uvec4(pack_bytes(ivec4(q[0].x, q[1].x, q[0].y, q[1].y)), pack_bytes(ivec4(q[0].z, q[1].z, q[0].w, q[1].w)),
-                 pack_bytes(ivec4(q[2].x, q[3].x, q[2].y, q[3].y)), pack_bytes(ivec4(q[2].z, q[3].z, q[2].w, q[3].w)));
+    const uvec2 words = uvec2(pack_bytes(ivec4(low.x, high.x, low.y, high.y)), pack_bytes(ivec4(low.z, high.z, low.w, high.w)));
 #else
-    return uvec4(pack_bytes(q[0]), pack_bytes(q[1]), pack_bytes(q[2]), pack_bytes(q[3]));
+    const uvec2 words = uvec2(pack_bytes(low), pack_bytes(high));
 #endif
+    if (unit % 2u == 0u)
+        shared_digits[digit * QUADS + unit / 2u].xy = words;
+    else
+        shared_digits[digit * QUADS + unit / 2u].zw = words;
 }
 
 #if DIGITS == 2
@@ -125,12 +128,11 @@ float step_of(float largest)
 void share_activations()
 {
     for (uint unit = gl_LocalInvocationIndex; unit < UNITS; unit += THREADS) {
-        vec4 x[4];
+        vec4 x[2];
         load_unit(unit, x);
-        vec4 most = max(max(abs(x[0]), abs(x[1])), max(abs(x[2]), abs(x[3])));
+        const vec4 most = max(abs(x[0]), abs(x[1])), all = x[0] + x[1];
         float largest = max(max(most.x, most.y), max(most.z, most.w));
         // The sum is not finite exactly when one of them is not: float16s do not overflow a float32.
-        const vec4 all = x[0] + x[1] + x[2] + x[3];
         float sum = all.x + all.y + all.z + all.w;
         [[unroll]] for (uint other = 1u; other < CHUNK / UNIT; other <<= 1) {
             largest = max(largest, subgroupShuffleXor(largest, other));
@@ -138,14 +140,14 @@ void share_activations()
         }
         const bool finite = is_finite(sum);
         const float size = step_of(finite ? largest : 0.0), inverse = 1.0 / size;
-        ivec4 high[4], low[4];
-        [[unroll]] for (uint i = 0u; i < 4u; i++) {
+        ivec4 high[2], low[2];
+        [[unroll]] for (uint i = 0u; i < 2u; i++) {
             // Added to 1.5 * 2^23 a number is rounded to a whole one, which its lower bits then are.
             low[i] = floatBitsToInt(x[i] * inverse + 12582912.0) - 0x4b400000;
             high[i] = (low[i] + 128) >> 8;
         }
-        shared_digits[unit] = pack_unit(high);
-        shared_digits[UNITS + unit] = pack_unit(low);
+        share_unit(0u, unit, high[0], high[1]);
+        share_unit(1u, unit, low[0], low[1]);
         if (unit % (CHUNK / UNIT) == 0u)
             shared_steps[unit / (CHUNK / UNIT)] = finite ? size : uintBitsToFloat(NAN_BITS);
     }
@@ -157,24 +159,37 @@ struct Quantizer
     int zero_point;
 };
 
-// Of the row, found by the whole work group.
+vec2 range_in_subgroup(vec2 range)
+{
+    [[unroll]] for (uint other = 1u; other < SUBGROUP; other <<= 1)
+        range = vec2(min(range.x, subgroupShuffleXor(range.x, other)), max(range.y, subgroupShuffleXor(range.y, other)));
+    return range;
+}
+
+// The range of the row with 0; the first subgroup gets the whole work group's. With NaN or infinities in the row it is
+// infinite: the scale is then NaN, and so is every result.
 vec2 range_of_row()
 {
     vec2 range = vec2(0.0);
+    uint largest = 0u; // bits of the largest magnitude: those of NaN and infinities are above all others
     for (uint unit = gl_LocalInvocationIndex; unit < UNITS; unit += THREADS) {
-        vec4 x[4];
+        vec4 x[2];
         load_unit(unit, x);
-        [[unroll]] for (uint i = 0u; i < 4u; i++)
-            range = join_values(range, x[i]);
+        const vec4 low = min(x[0], x[1]), high = max(x[0], x[1]);
+        range.x = min(range.x, min(min(low.x, low.y), min(low.z, low.w)));
+        range.y = max(range.y, max(max(high.x, high.y), max(high.z, high.w)));
+        const uvec4 bits = max(floatBitsToUint(x[0]) & 0x7fffffffu, floatBitsToUint(x[1]) & 0x7fffffffu);
+        largest = max(largest, max(max(bits.x, bits.y), max(bits.z, bits.w)));
     }
-    [[unroll]] for (uint other = 1u; other < SUBGROUP; other <<= 1)
-        range = join_ranges(range, vec2(subgroupShuffleXor(range.x, other), subgroupShuffleXor(range.y, other)));
+    if (largest >= 0x7f800000u)
+        range = uintBitsToFloat(uvec2(0xff800000u, 0x7f800000u));
+    range = range_in_subgroup(range);
     if (gl_LocalInvocationIndex % SUBGROUP == 0u)
         shared_ranges[gl_LocalInvocationIndex / SUBGROUP] = range;
     barrier();
-    for (uint s = 0u; s < SUBGROUPS; s++)
-        range = join_ranges(range, shared_ranges[s]);
-    return range;
+    for (uint s = gl_LocalInvocationIndex; s < SUBGROUPS; s += SUBGROUP)
+        range = vec2(min(range.x, shared_ranges[s].x), max(range.y, shared_ranges[s].y));
+    return range_in_subgroup(range);
 }
 
 Quantizer quantizer_of_row()
@@ -182,10 +197,16 @@ Quantizer quantizer_of_row()
     float scale = activation_scale, inverse = activation_inverse_scale;
     int zero_point = activation_zero_point;
     if (chosen_here != 0u) {
+        // One subgroup for all: exact divisions are long.
         const vec2 range = range_of_row();
-        scale = int8_scale(range, IS_HALF);
-        inverse = exact_div(1.0, scale);
-        zero_point = int(int8_zero_point(range, scale, IS_HALF));
+        if (gl_LocalInvocationIndex < SUBGROUP) {
+            scale = int8_scale(range, IS_HALF);
+            shared_quantizer = vec3(scale, exact_div(1.0, scale), int8_zero_point(range, scale, IS_HALF));
+        }
+        barrier();
+        scale = shared_quantizer.x;
+        inverse = shared_quantizer.y;
+        zero_point = int(shared_quantizer.z);
     } else if (scale_type != 0u) {
         scale = read_scale(scale_type, 0u);
         inverse = exact_div(1.0, scale);
@@ -198,13 +219,13 @@ void share_activations(Quantizer quantizer)
 {
     const float z = float(quantizer.zero_point);
     for (uint unit = gl_LocalInvocationIndex; unit < UNITS; unit += THREADS) {
-        vec4 x[4];
-        ivec4 q[4];
+        vec4 x[2];
+        ivec4 q[2];
         load_unit(unit, x);
-        [[unroll]] for (uint i = 0u; i < 4u; i++)
+        [[unroll]] for (uint i = 0u; i < 2u; i++)
             [[unroll]] for (uint j = 0u; j < 4u; j++)
                 q[i][j] = quantize_int8(x[i][j], quantizer.inverse_scale, z);
-        shared_digits[unit] = pack_unit(q);
+        share_unit(0u, unit, q[0], q[1]);
     }
 }
 #endif
@@ -217,14 +238,14 @@ int dot_chunk(uvec4 w, uint digit, uint c)
     int sum = 0;
 #if BITS == 4
     [[unroll]] for (uint half_chunk = 0u; half_chunk < 2u; half_chunk++) {
-        const uvec4 q = shared_digits[digit * UNITS + c * 2u + half_chunk];
+        const uvec4 q = shared_digits[digit * QUADS + c * 2u + half_chunk];
         [[unroll]] for (uint i = 0u; i < 2u; i++) {
             const uint word = w[2u * half_chunk + i];
             sum += dot8(int(q[2u * i]), int((word << 4) & 0xf0f0f0f0u)) + dot8(int(q[2u * i + 1u]), int(word & 0xf0f0f0f0u));
         }
     }
 #else
-    const uvec4 q = shared_digits[digit * UNITS + c];
+    const uvec4 q = shared_digits[digit * QUADS + c];
     [[unroll]] for (uint i = 0u; i < 4u; i++)
         sum += dot8(int(q[i]), int(w[i]));
 #endif

@@ -12,9 +12,14 @@ int quantize_int(float x, float inverse_scale, float zero_point, float low, floa
     return is_nan(steps) ? 0 : int(clamp(steps, low, high));
 }
 
+// The same for int8, cheaper: rounding by adding 1.5 * 2^23, whose lower bits then are the whole number. Steps beyond
+// 2^21 stand for a bound whatever the zero point is.
 int quantize_int8(float x, float inverse_scale, float zero_point)
 {
-    return quantize_int(x, inverse_scale, zero_point, -128.0, 127.0);
+    precise float steps = x * inverse_scale;
+    precise float rounded = clamp(steps, -2097152.0, 2097152.0) + 12582912.0;
+    const int q = floatBitsToInt(rounded) - 0x4b400000 + int(zero_point);
+    return is_nan(steps) ? 0 : clamp(q, -128, 127);
 }
 
 uint pack_bytes(ivec4 v)

@@ -31,6 +31,16 @@ static uint32_t power_of_two_in(uint64_t n, uint32_t most)
     return power;
 }
 
+static bool has_shape(const qvk__gpu_caps *caps, bool is_int8, uint32_t k)
+{
+    for (uint32_t i = 0; i < caps->n_coopmat; i++) {
+        const qvk__coopmat_shape *s = &caps->coopmat[i];
+        if (s->is_int8 == is_int8 && s->m == 16 && s->n == 16 && s->k == k && (is_int8 || s->f32_result))
+            return true;
+    }
+    return false;
+}
+
 /* ---- how k is laid out ---------------------------------------------------------------------------------- */
 
 static void lay_out(qvk__linear_call *c, const qvk__linear_choice *how)
@@ -135,8 +145,6 @@ static const qvk__kernel mv_kernels[2][3] = {
 };
 enum { MV_F32, MV_F16, MV_ROWS };
 
-#define MV_MAX_ROWS 8
-
 /* Subgroups of a size known beforehand: always that size, or on demand. */
 static bool knows_subgroups(const qvk__gpu_caps *caps)
 {
@@ -161,13 +169,21 @@ static int mv_activation(const qvk__linear_call *c, qvk__linear_choice *out)
     return MV_ROWS;
 }
 
+/* Rows up to which reading the weights once decides. Cooperative matrices take 16 in the time of one. */
+static uint64_t mv_most_rows(const qvk__planner *planner, const qvk__linear_call *c)
+{
+    if (planner->linear_tuning && planner->linear_tuning->mv_max_rows)
+        return planner->linear_tuning->mv_max_rows;
+    return is_float(c) && c->x_dtype == QVK_DTYPE_F16 && has_shape(planner->caps, false, 16) ? 5 : 8;
+}
+
 static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
 {
     const qvk__gpu_caps *caps = planner->caps;
     const qvk__linear_tuning *tuning = planner->linear_tuning;
 
-    if (c->M > (tuning && tuning->mv_max_rows ? tuning->mv_max_rows : MV_MAX_ROWS) ||
-        !knows_subgroups(caps) || caps->subgroup_size < PANEL || caps->subgroup_size > 128)
+    if (c->M > mv_most_rows(planner, c) || !knows_subgroups(caps) || caps->subgroup_size < PANEL ||
+        caps->subgroup_size > 128)
         return false;
     *out = (qvk__linear_choice){.family = QVK__LINEAR_MV,
                                 .k_align = 32,
@@ -230,10 +246,37 @@ static uint64_t row_shared(const qvk__linear_call *c, uint32_t threads, uint32_t
            threads / subgroup_size * (4ull * panels * PANEL + 8);
 }
 
-static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
+/*
+ * Work groups that make more columns bring activations into shared memory less often, as long as every
+ * compute unit still has two. Few work groups are better large.
+ */
+static void row_shape(const qvk__planner *planner, const qvk__linear_call *c, uint32_t *threads,
+                      uint32_t *panels, uint32_t *ahead)
 {
     const qvk__gpu_caps *caps = planner->caps;
     const qvk__linear_tuning *tuning = planner->linear_tuning;
+    const uint64_t chunks = c->weights.k_padded * qvk__linear_bits(c->weights.format) / 128;
+    const uint64_t n_panels = qvk__div_up(c->weights.N, PANEL), units = QVK__MAX(caps->compute_units, 16);
+
+    *panels = 4;
+    while (*panels > 1 && n_panels / *panels * 16 < units * 31)
+        *panels /= 2;
+    if (tuning && tuning->row_panels)
+        *panels = tuning->row_panels;
+    *threads = n_panels / *panels > 3 * units ? 256 : 512;
+    if (tuning && tuning->row_threads)
+        *threads = tuning->row_threads;
+    *threads = QVK__MIN(*threads, caps->max_invocations);
+    while (*threads > 2 * caps->subgroup_size && *threads / PANEL > chunks)
+        *threads /= 2;
+    *threads = QVK__MAX(*threads, caps->subgroup_size);
+    *ahead = tuning && tuning->row_ahead ? tuning->row_ahead : *panels > 1 ? 1 : 2;
+    *ahead = (uint32_t)QVK__MIN(*ahead, qvk__div_up(chunks, *threads / PANEL));
+}
+
+static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
+{
+    const qvk__gpu_caps *caps = planner->caps;
     const uint64_t chunk = 128 / qvk__linear_bits(c->weights.format);
 
     if (c->M != 1 || !knows_subgroups(caps) || caps->subgroup_size < PANEL || caps->subgroup_size > 128)
@@ -253,16 +296,8 @@ static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__li
         return false;
     out->kernel = row_kernels[IS(c, 8)][activation];
 
-    const uint64_t panels = qvk__div_up(c->weights.N, PANEL);
-    const uint64_t chunks = c->weights.k_padded / chunk;
-    const uint32_t per_group = tuning && tuning->row_panels ? tuning->row_panels : panels >= 1024 ? 2 : 1;
-    uint32_t threads = tuning && tuning->row_threads ? tuning->row_threads : 256;
-    threads = QVK__MIN(threads, caps->max_invocations);
-    while (threads > 2 * caps->subgroup_size && threads / PANEL > chunks)
-        threads /= 2;
-    threads = QVK__MAX(threads, caps->subgroup_size);
-    uint32_t ahead = tuning && tuning->row_ahead ? tuning->row_ahead : per_group == 1 ? 4 : 2;
-    ahead = (uint32_t)QVK__MIN(ahead, qvk__div_up(chunks, threads / PANEL));
+    uint32_t threads, per_group, ahead;
+    row_shape(planner, c, &threads, &per_group, &ahead);
     out->columns = per_group * PANEL;
     SET_SPECS(out, threads, per_group, ahead, (uint32_t)c->weights.k_padded,
               one_group ? 0 : (uint32_t)(c->weights.group_padded / chunk), caps->subgroup_size);
@@ -311,21 +346,29 @@ static bool choose_tile(const qvk__planner *planner, qvk__linear_call *c, qvk__l
 
 /* ---- many rows, cooperative matrices -------------------------------------------------------------------- */
 
-static bool has_shape(const qvk__gpu_caps *caps, bool is_int8, uint32_t k)
-{
-    for (uint32_t i = 0; i < caps->n_coopmat; i++) {
-        const qvk__coopmat_shape *s = &caps->coopmat[i];
-        if (s->is_int8 == is_int8 && s->m == 16 && s->n == 16 && s->k == k && (is_int8 || s->f32_result))
-            return true;
-    }
-    return false;
-}
-
 /* Shapes of a tile by the most rows it is meant for. */
 static const qvk__coopmat_tile coopmat_tiles[] = {
-    {.most_rows = 16, .warps_m = 1, .warps_n = 4, .frags_m = 1, .frags_n = 2, .buffers = 2},
-    {.most_rows = 32, .warps_m = 1, .warps_n = 4, .frags_m = 2, .frags_n = 2, .buffers = 2},
-    {.most_rows = UINT32_MAX, .warps_m = 1, .warps_n = 4, .frags_m = 4, .frags_n = 2, .buffers = 2},
+    {.most_rows = 16,
+     .warps_m = 1,
+     .warps_n = 4,
+     .frags_m = 1,
+     .frags_n = 2,
+     .buffers = 2,
+     .groups_a_unit = 4},
+    {.most_rows = 32,
+     .warps_m = 1,
+     .warps_n = 4,
+     .frags_m = 2,
+     .frags_n = 2,
+     .buffers = 2,
+     .groups_a_unit = 4},
+    {.most_rows = UINT32_MAX,
+     .warps_m = 1,
+     .warps_n = 4,
+     .frags_m = 4,
+     .frags_n = 2,
+     .buffers = 2,
+     .groups_a_unit = 2},
 };
 
 static qvk__coopmat_tile coopmat_tile(const qvk__planner *planner, uint64_t rows)
@@ -349,14 +392,14 @@ static uint64_t coopmat_shared(const qvk__coopmat_tile *t, uint32_t scales)
 
 /* k is split until there is work for every compute unit, but parts stay long enough to be worth their sum. */
 static uint32_t coopmat_splits(const qvk__planner *planner, const qvk__linear_call *c,
-                               const qvk__linear_choice *how)
+                               const qvk__linear_choice *how, uint32_t groups_a_unit)
 {
-    enum { MIN_STAGES = 8, TILES_A_UNIT = 2 };
+    enum { MIN_STAGES = 8 };
     const qvk__linear_tuning *tuning = planner->linear_tuning;
     const uint64_t units = QVK__MAX(planner->caps->compute_units, 16);
     const uint64_t tiles = qvk__div_up(c->M, how->rows) * qvk__div_up(c->weights.N, how->columns);
     const uint64_t most = c->weights.k_padded / how->k_align / MIN_STAGES;
-    const uint64_t wanted = tuning && tuning->splits ? tuning->splits : TILES_A_UNIT * units / tiles;
+    const uint64_t wanted = tuning && tuning->splits ? tuning->splits : groups_a_unit * units / tiles;
 
     return (uint32_t)QVK__MAX(QVK__MIN(wanted, most), 1);
 }
@@ -394,11 +437,12 @@ static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk
     if (coopmat_shared(&tile, scales) > caps->shared_bytes)
         tile.buffers = 1;
     const uint32_t threads = tile.warps_m * tile.warps_n * caps->subgroup_size;
-    out->splits = coopmat_splits(planner, c, out);
+    out->splits = coopmat_splits(planner, c, out, tile.groups_a_unit);
     SET_SPECS(out, threads, caps->subgroup_size, tile.warps_m, tile.warps_n, tile.frags_m, tile.frags_n,
               tile.buffers, one_group, scales);
+    /* At the end each subgroup has 16 rows of the weights' tile to itself. */
     return threads <= caps->max_invocations && coopmat_shared(&tile, scales) <= caps->shared_bytes &&
-           has(planner, out->kernel);
+           tile.warps_m <= tile.frags_n * tile.buffers && has(planner, out->kernel);
 }
 
 /* Padding small groups to the coarser grain of matrices must not double the work. */
