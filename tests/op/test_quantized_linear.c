@@ -20,17 +20,27 @@ typedef struct linear_case {
 } linear_case;
 
 static const linear_case cases[] = {
-    {1, 1, 1, 1, QVK_DTYPE_F32, true},      {1, 64, 128, 32, QVK_DTYPE_F32, true},
-    {1, 130, 96, 96, QVK_DTYPE_F32, true},  {1, 37, 70, 35, QVK_DTYPE_F32, true},
-    {3, 9, 24, 8, QVK_DTYPE_F32, true},     {4, 256, 128, 128, QVK_DTYPE_F32, false},
-    {5, 65, 48, 24, QVK_DTYPE_F32, true},   {8, 72, 192, 64, QVK_DTYPE_F32, true},
-    {70, 68, 128, 64, QVK_DTYPE_F32, true}, {9, 71, 100, 32, QVK_DTYPE_F32, true}, /* a short last group */
-    {33, 20, 63, 1, QVK_DTYPE_F32, true},   {17, 129, 320, 0, QVK_DTYPE_F32, true},
+    {1, 1, 1, 1, QVK_DTYPE_F32, true},
+    {1, 64, 128, 32, QVK_DTYPE_F32, true},
+    {1, 130, 96, 96, QVK_DTYPE_F32, true},
+    {1, 37, 70, 35, QVK_DTYPE_F32, true},
+    {3, 9, 24, 8, QVK_DTYPE_F32, true},
+    {4, 256, 128, 128, QVK_DTYPE_F32, false},
+    {5, 65, 48, 24, QVK_DTYPE_F32, true},
+    {8, 72, 192, 64, QVK_DTYPE_F32, true},
+    {70, 68, 128, 64, QVK_DTYPE_F32, true},
+    {9, 71, 100, 32, QVK_DTYPE_F32, true}, /* a short last group */
+    {33, 20, 63, 1, QVK_DTYPE_F32, true},
+    {17, 129, 320, 0, QVK_DTYPE_F32, true},
     {40, 6, 10, 5, QVK_DTYPE_F32, true}, /* M > K */
-    {3, 5, 64, 32, QVK_DTYPE_F16, true},    {20, 96, 128, 32, QVK_DTYPE_F16, false},
-    {31, 33, 40, 0, QVK_DTYPE_F16, true},   {1, 66, 130, 26, QVK_DTYPE_F16, true},
-    {1, 72, 2048, 64, QVK_DTYPE_F16, true}, {1, 17, 5152, 0, QVK_DTYPE_F16, false},
-    {1, 40, 96, 32, QVK_DTYPE_F16, true},   {1, 9, 24576, 128, QVK_DTYPE_F16, true}, /* K beyond shared memory */
+    {3, 5, 64, 32, QVK_DTYPE_F16, true},
+    {20, 96, 128, 32, QVK_DTYPE_F16, false},
+    {31, 33, 40, 0, QVK_DTYPE_F16, true},
+    {1, 66, 130, 26, QVK_DTYPE_F16, true},
+    {1, 72, 2048, 64, QVK_DTYPE_F16, true},
+    {1, 17, 5152, 0, QVK_DTYPE_F16, false},
+    {1, 40, 96, 32, QVK_DTYPE_F16, true},
+    {1, 9, 24576, 128, QVK_DTYPE_F16, true}, /* K beyond shared memory */
 };
 
 static int64_t group_of(const linear_case *c)
@@ -108,7 +118,8 @@ static void weight_only(void **state)
         }
 }
 
-/* Activations of very different sizes, zeros, and one infinity or NaN in a row: as float arithmetic has it. */
+/* Activations of very different sizes, zeros, and one infinity or NaN in a row: as float arithmetic has it.
+ */
 static void weight_only_in_float16_extremes(void **state)
 {
     test_rng rng = test_rng_seed(29);
@@ -318,14 +329,10 @@ static void leading_dimensions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weight_only),
-        cmocka_unit_test(weight_only_in_float16_extremes),
-        cmocka_unit_test(per_channel),
-        cmocka_unit_test(dynamic_activations),
-        cmocka_unit_test(chosen_activations),
-        cmocka_unit_test(dynamic_rows_that_are_not_finite),
-        cmocka_unit_test(static_activations),
-        cmocka_unit_test(static_activations_float_out),
+        cmocka_unit_test(weight_only),        cmocka_unit_test(weight_only_in_float16_extremes),
+        cmocka_unit_test(per_channel),        cmocka_unit_test(dynamic_activations),
+        cmocka_unit_test(chosen_activations), cmocka_unit_test(dynamic_rows_that_are_not_finite),
+        cmocka_unit_test(static_activations), cmocka_unit_test(static_activations_float_out),
         cmocka_unit_test(leading_dimensions),
     };
     return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);
