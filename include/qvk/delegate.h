@@ -15,12 +15,18 @@ extern "C" {
 
 typedef struct qvk_delegate qvk_delegate;
 
-/* Bytes of a named constant; false when there is none. They stay valid while the delegate lives. */
+/* Bytes of a named constant; false when there is none. They stay valid until they are released, without a
+ * release callback while the delegate lives. */
 typedef bool (*qvk_find_data_fn)(void *user, const char *key, const void **data, size_t *bytes);
+/* The bytes that find gave for this key are no longer needed. They may be asked for again. */
+typedef void (*qvk_release_data_fn)(void *user, const char *key, const void *data);
 
 /* Zero means default. */
 typedef struct qvk_delegate_params {
+    /* Both are called by the thread that creates or runs the delegate, during that call. */
     qvk_find_data_fn find; /* NULL: the blob holds all its constants */
+    qvk_release_data_fn
+        release; /* NULL: the bytes stay borrowed. Else weights are read, uploaded and released */
     void *find_user;
     bool verify; /* as in qvk_module_params */
 } qvk_delegate_params;

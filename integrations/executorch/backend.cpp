@@ -2,6 +2,7 @@
 // here.
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -131,11 +132,12 @@ qvk_status open_context(Device &device, qvk_error *err)
 
 // ---- delegates ------------------------------------------------------------------------------------------------
 
-// A loaded delegate and the named data it borrows.
+// A loaded delegate and the named data it has borrowed right now: weights are given back once they are on the
+// device, and asked for again where a new input shape or the CPU needs them. The map belongs to the method.
 struct Handle {
     qvk_delegate *delegate = nullptr;
     const et::NamedDataMap *named = nullptr;
-    std::vector<et::FreeableBuffer> buffers;
+    std::multimap<const void *, et::FreeableBuffer> buffers; // by their data
 
     ~Handle()
     {
@@ -151,9 +153,9 @@ bool find_data(void *user, const char *key, const void **data, size_t *bytes)
     auto found = handle->named->get_data(key);
     if (!found.ok())
         return false;
-    handle->buffers.push_back(std::move(found.get()));
-    *data = handle->buffers.back().data();
-    *bytes = handle->buffers.back().size();
+    *data = found->data();
+    *bytes = found->size();
+    handle->buffers.emplace(*data, std::move(found.get()));
     return true;
 }
 
@@ -171,6 +173,14 @@ et::Error offer_room(const qvk_delegate *delegate, et::EValue *const *args, std:
         ET_CHECK_OK_OR_RETURN_ERROR(room_of(bound, *args[i], &outputs[static_cast<size_t>(i)]));
     }
     return et::Error::Ok;
+}
+
+void release_data(void *user, const char *, const void *data)
+{
+    auto &buffers = static_cast<Handle *>(user)->buffers;
+    const auto borrowed = buffers.find(data);
+    if (borrowed != buffers.end())
+        buffers.erase(borrowed);
 }
 
 class VulkanBackend final : public et::BackendInterface
@@ -195,6 +205,7 @@ class VulkanBackend final : public et::BackendInterface
             return et::Error::MemoryAllocationFailed;
         handle->named = context.get_named_data_map();
         params.find = find_data;
+        params.release = release_data;
         params.find_user = handle.get();
         Device &device = shared_device();
         std::lock_guard<std::mutex> lock(device.mutex);
@@ -204,7 +215,6 @@ class VulkanBackend final : public et::BackendInterface
         if (qvk_delegate_create(device.context, processed->data(), processed->size(), &params,
                                 &handle->delegate, &err) != QVK_OK)
             return fail(err, "loading a delegate");
-        handle->named = nullptr;
         return handle.release();
     }
 

@@ -4,36 +4,39 @@
 
 struct qvk_delegate {
     qvk_context *context;
+    qvk_delegate_params params;
+    qvk__data_source named; /* the graph's constants refer to it */
     qvk__graph graph;
     qvk__engine *engine;
     atomic_flag busy;
     qvk_value *results; /* one for each output of the graph */
 };
 
-/* The public callback behind the reader's. */
-typedef struct finder {
-    qvk_find_data_fn find;
-    void *user;
-} finder;
-
+/* The public callbacks behind the reader's. */
 static bool find_named(void *user, const char *key, const uint8_t **data, uint64_t *bytes)
 {
-    const finder *f = user;
+    const qvk_delegate_params *params = &((const qvk_delegate *)user)->params;
     const void *found;
     size_t size;
 
-    if (!f->find || !f->find(f->user, key, &found, &size))
+    if (!params->find || !params->find(params->find_user, key, &found, &size))
         return false;
     *data = found;
     *bytes = size;
     return true;
 }
 
-static qvk_status open_engine(qvk_context *context, const qvk_delegate_params *params, qvk_delegate *delegate,
-                              qvk_error *err)
+static void release_named(void *user, const char *key, const uint8_t *data)
+{
+    const qvk_delegate_params *params = &((const qvk_delegate *)user)->params;
+
+    params->release(params->find_user, key, data);
+}
+
+static qvk_status open_engine(qvk_context *context, qvk_delegate *delegate, qvk_error *err)
 {
     const qvk__session_params session = {
-        .verify = params && params->verify,
+        .verify = delegate->params.verify,
         .log = context->log,
         .log_user = context->log_user,
     };
@@ -51,8 +54,6 @@ static qvk_status open_engine(qvk_context *context, const qvk_delegate_params *p
 qvk_status qvk_delegate_create(qvk_context *context, const void *blob, size_t bytes,
                                const qvk_delegate_params *params, qvk_delegate **out, qvk_error *err)
 {
-    finder f = {params ? params->find : NULL, params ? params->find_user : NULL};
-    const qvk__data_source source = {find_named, &f};
     qvk_delegate *delegate;
     qvk_status status;
 
@@ -62,9 +63,16 @@ qvk_status qvk_delegate_create(qvk_context *context, const void *blob, size_t by
     atomic_flag_clear(&delegate->busy);
     qvk__context_retain(context);
     delegate->context = context;
-    status = qvk__blob_read(blob, bytes, &source, &delegate->graph, err);
+    if (params)
+        delegate->params = *params;
+    delegate->named = (qvk__data_source){
+        .find = find_named,
+        .release = delegate->params.release ? release_named : NULL,
+        .user = delegate,
+    };
+    status = qvk__blob_read(blob, bytes, &delegate->named, &delegate->graph, err);
     if (status == QVK_OK)
-        status = open_engine(context, params, delegate, err);
+        status = open_engine(context, delegate, err);
     if (status != QVK_OK) {
         qvk_delegate_destroy(&delegate);
         return status;

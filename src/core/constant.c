@@ -1,4 +1,4 @@
-/* Bytes of constants: borrowed, made on demand, or gathered from strided storage. */
+/* Bytes of constants: borrowed, lent, made on demand, or gathered from strided storage. */
 #include "core/graph.h"
 
 static void gather(const qvk__constant *constant, uint8_t *out)
@@ -27,6 +27,8 @@ qvk_status qvk__constant_bytes(const qvk__constant *constant, const void **out, 
         *out = constant->data;
         return QVK_OK;
     }
+    if (constant->lender)
+        return constant->lender->lend(constant, out, err);
     made = qvk__alloc_zeroed(constant->bytes, 1);
     QVK__CHECK(made, err, QVK_OUT_OF_MEMORY, "%s: %llu bytes for a constant",
                constant->name ? constant->name : "constant", (unsigned long long)constant->bytes);
@@ -44,6 +46,8 @@ qvk_status qvk__constant_bytes(const qvk__constant *constant, const void **out, 
 
 void qvk__constant_release(const qvk__constant *constant, const void *bytes)
 {
-    if (bytes && (!constant->data || constant->strided))
+    if (bytes && constant->lender)
+        constant->lender->take_back(constant, bytes);
+    else if (bytes && (!constant->data || constant->strided))
         free((void *)(uintptr_t)bytes);
 }

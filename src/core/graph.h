@@ -13,19 +13,27 @@
 
 typedef struct qvk__constant qvk__constant;
 
+/* Who holds the bytes of a constant and lends them for a while. */
+typedef struct qvk__lender {
+    qvk_status (*lend)(const qvk__constant *constant, const void **out, qvk_error *err);
+    void (*take_back)(const qvk__constant *constant, const void *bytes);
+    const void *context;
+} qvk__lender;
+
 /*
  * Bytes of a constant tensor, contiguous in C order, little-endian. Either present (`data`, borrowed or in
- * the arena) or made on demand by `fill` (quantized weights of a big model stream through: made when written,
- * never all held). Tied tensors share one qvk__constant.
+ * the arena), or made on demand by `fill` (quantized weights of a big model stream through: made when
+ * written, never all held), or asked of a `lender` each time. Tied tensors share one qvk__constant.
  */
 struct qvk__constant {
-    const void *data; /* NULL when made by fill */
+    const void *data; /* NULL when made by fill or lent */
     uint64_t bytes;
     const char *name; /* fully qualified name in the exported program, or the key in a .pte's named data; may
                          be NULL */
     /* Writes `bytes` bytes to dst. */
     qvk_status (*fill)(const qvk__constant *constant, void *dst, qvk_error *err);
     const void *fill_context;
+    const qvk__lender *lender; /* NULL: none */
     /* A strided view of bigger storage (exported programs): then data is the storage and these say how to
      * read it. */
     bool strided;
@@ -34,7 +42,7 @@ struct qvk__constant {
     uint32_t element_bytes;
 };
 
-/* Contiguous bytes of a constant: `data` itself where possible, else a malloc'ed copy. Release with
+/* Contiguous bytes of a constant: `data` itself or lent where possible, else a malloc'ed copy. Release with
  * qvk__constant_release(constant, bytes). */
 qvk_status qvk__constant_bytes(const qvk__constant *constant, const void **out, qvk_error *err);
 void qvk__constant_release(const qvk__constant *constant, const void *bytes);

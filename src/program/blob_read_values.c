@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* ---- constants ----------------------------------------------------------------------------------------- */
+/* ---- the table of constants ----------------------------------------------------------------------------------------- */
 
 typedef struct constant_entry {
     const char *key;
@@ -16,6 +16,7 @@ typedef struct constant_table {
     qvk__fb_vector entries;
     uint32_t *first; /* the first entry with the same key: tied tensors share one qvk__constant */
     const qvk__constant **made;
+    const qvk__lender *lender; /* of named data; NULL: it is borrowed */
 } constant_table;
 
 static int compare_entries(const void *a, const void *b)
@@ -51,13 +52,60 @@ static void free_constant_table(constant_table *table)
     free(table->made);
 }
 
+/* ---- named data that is found each time ------------------------------------------------------------------ */
+
+static void return_found(const qvk__constant *constant, const void *bytes)
+{
+    const qvk__data_source *named = constant->lender->context;
+    named->release(named->user, constant->name, bytes);
+}
+
+/* What was found first has been checked; whoever keeps the data may have lost or changed it since. */
+static qvk_status find_again(const qvk__constant *constant, const void **out, qvk_error *err)
+{
+    const qvk__data_source *named = constant->lender->context;
+    const uint8_t *data;
+    uint64_t bytes;
+
+    QVK__CHECK(named->find(named->user, constant->name, &data, &bytes), err, QVK_NOT_FOUND,
+               "the data named %s was there before and is gone", constant->name);
+    if (bytes < constant->bytes || (uintptr_t)data % constant->element_bytes != 0) {
+        return_found(constant, data);
+        return qvk__fail(err, QVK_BAD_FORMAT, "the data named %s is not what it was before", constant->name);
+    }
+    *out = data;
+    return QVK_OK;
+}
+
+static qvk_status make_lender(const qvk__blob_reader *reader, const qvk__lender **out, qvk_error *err)
+{
+    qvk__lender *lender;
+
+    *out = NULL;
+    if (!reader->named || !reader->named->release)
+        return QVK_OK;
+    lender = qvk__arena_alloc(&reader->graph->arena, 1, sizeof *lender);
+    QVK__CHECK(lender, err, QVK_OUT_OF_MEMORY, "out of memory");
+    *lender = (qvk__lender){find_again, return_found, reader->named};
+    *out = lender;
+    return QVK_OK;
+}
+
+/* ---- reading constants ---------------------------------------------------------------------------------- */
+
 static qvk_status make_constant_table(const qvk__blob_reader *reader, constant_table *out, qvk_error *err)
 {
     out->entries = qvk__fb_children(reader->root, BLOB_GRAPH_CONSTANTS);
     out->first = qvk__alloc_zeroed(out->entries.count, sizeof *out->first);
     out->made = qvk__alloc_zeroed(out->entries.count, sizeof *out->made);
     QVK__CHECK(out->first && out->made, err, QVK_OUT_OF_MEMORY, "out of memory");
+    QVK__TRY(make_lender(reader, &out->lender, err));
     return find_equal_keys(out, err);
+}
+
+static bool is_named(qvk__fb_table entry)
+{
+    return qvk__fb_string(entry, BLOB_BYTES_KEY) && qvk__fb_u64(entry, BLOB_BYTES_OFFSET, 0) == UINT64_MAX;
 }
 
 /* Where the bytes of an entry lie: with the named data, or in the blob. */
@@ -68,7 +116,7 @@ static qvk_status find_bytes(const qvk__blob_reader *reader, qvk__fb_table entry
     const char *key = qvk__fb_string(entry, BLOB_BYTES_KEY);
 
     *bytes = qvk__fb_u64(entry, BLOB_BYTES_LENGTH, 0);
-    if (key && offset == UINT64_MAX) {
+    if (is_named(entry)) {
         QVK__CHECK(reader->named && reader->named->find(reader->named->user, key, data, bytes), err,
                    QVK_NOT_FOUND, "no data named %s: if the program came with .ptd files, pass them", key);
         return QVK_OK;
@@ -79,36 +127,62 @@ static qvk_status find_bytes(const qvk__blob_reader *reader, qvk__fb_table entry
     return QVK_OK;
 }
 
-/* The constant with the bytes of entry `index`, of which the tensor uses those it needs: producers may have
- * stored a bigger storage whole. */
-static qvk_status find_constant(const qvk__blob_reader *reader, constant_table *table, uint32_t index,
-                                const qvk_tensor *desc, const qvk__constant **out, qvk_error *err)
+/* The tensor uses the bytes it needs: producers may have stored a bigger storage whole. */
+static qvk_status check_bytes(const qvk_tensor *desc, uint32_t index, const uint8_t *data, uint64_t bytes,
+                              qvk_error *err)
 {
-    static const uint64_t nothing[2];
-    uint64_t needed = qvk_tensor_bytes(desc), bytes;
-    const uint8_t *data;
-    qvk__fb_table entry;
-    qvk__constant *constant;
+    const uint64_t needed = qvk_tensor_bytes(desc);
 
-    QVK__CHECK(index < table->entries.count, err, QVK_BAD_FORMAT, "constant %u of %u", index,
-               table->entries.count);
-    index = table->first[index];
-    if (table->made[index] && table->made[index]->bytes == needed) {
-        *out = table->made[index];
-        return QVK_OK;
-    }
-    entry = qvk__fb_child_at(table->entries, index);
-    QVK__TRY(find_bytes(reader, entry, index, &data, &bytes, err));
     QVK__CHECK(bytes >= needed, err, QVK_BAD_FORMAT, "constant %u: %s%s needs %llu bytes, the file has %llu",
                index, qvk_dtype_name(desc->dtype), qvk__shape_text(desc).text, (unsigned long long)needed,
                (unsigned long long)bytes);
     QVK__CHECK(needed == 0 || (uintptr_t)data % qvk_dtype_bytes(desc->dtype) == 0, err, QVK_BAD_FORMAT,
                "constant %u is not aligned to its element type", index);
+    return QVK_OK;
+}
+
+static qvk_status read_constant(const qvk__blob_reader *reader, const constant_table *table, uint32_t index,
+                                const qvk_tensor *desc, qvk__constant *out, qvk_error *err)
+{
+    static const uint64_t nothing[2];
+    qvk__fb_table entry = qvk__fb_child_at(table->entries, index);
+    const bool lent = table->lender && is_named(entry);
+    const uint8_t *data;
+    uint64_t bytes;
+    qvk_status status;
+
+    QVK__TRY(find_bytes(reader, entry, index, &data, &bytes, err));
+    status = check_bytes(desc, index, data, bytes, err);
+    out->bytes = qvk_tensor_bytes(desc);
+    out->name = qvk__fb_string(entry, BLOB_BYTES_KEY);
+    out->element_bytes = (uint32_t)qvk_dtype_bytes(desc->dtype);
+    if (lent)
+        reader->named->release(reader->named->user, out->name, data);
+    if (out->bytes == 0)
+        out->data = nothing;
+    else if (lent)
+        out->lender = table->lender;
+    else
+        out->data = data;
+    return status;
+}
+
+/* The constant with the bytes of entry `index`. */
+static qvk_status find_constant(const qvk__blob_reader *reader, constant_table *table, uint32_t index,
+                                const qvk_tensor *desc, const qvk__constant **out, qvk_error *err)
+{
+    qvk__constant *constant;
+
+    QVK__CHECK(index < table->entries.count, err, QVK_BAD_FORMAT, "constant %u of %u", index,
+               table->entries.count);
+    index = table->first[index];
+    if (table->made[index] && table->made[index]->bytes == qvk_tensor_bytes(desc)) {
+        *out = table->made[index];
+        return QVK_OK;
+    }
     constant = qvk__arena_alloc(&reader->graph->arena, 1, sizeof *constant);
     QVK__CHECK(constant, err, QVK_OUT_OF_MEMORY, "out of memory");
-    constant->data = needed ? data : (const void *)nothing;
-    constant->bytes = needed;
-    constant->name = qvk__fb_string(entry, BLOB_BYTES_KEY);
+    QVK__TRY(read_constant(reader, table, index, desc, constant, err));
     table->made[index] = constant;
     *out = constant;
     return QVK_OK;

@@ -144,11 +144,13 @@ const qvk__named_data *qvk__program_find(const qvk__program *program, const char
 
 /*
  * A Vulkan blob alone (VH00 + VK00): fills `out`, whose constants borrow from the blob or come from `named`
- * by key (NULL: no named data). Operators the table does not have become QVK__OP_NONE nodes with their name
- * as target.
+ * by key (NULL: no named data). With `release`, data that was found is given back at once and found again
+ * whenever it is read: the source must live as long as the graph. Operators the table does
+ * not have become QVK__OP_NONE nodes with their name as target.
  */
 typedef struct qvk__data_source {
     bool (*find)(void *user, const char *key, const uint8_t **data, uint64_t *bytes);
+    void (*release)(void *user, const char *key, const uint8_t *data); /* NULL: it stays valid */
     void *user;
 } qvk__data_source;
 qvk_status qvk__blob_read(const uint8_t *data, uint64_t bytes, const qvk__data_source *named, qvk__graph *out,

@@ -79,7 +79,7 @@ static qvk_status read_specs(qvk__pte_reader *reader, qvk__fb_table delegate, qv
 static qvk_status read_delegate(qvk__pte_reader *reader, qvk__fb_table entry, qvk__delegate *out,
                                 qvk_error *err)
 {
-    qvk__data_source named = {find_named, reader->program};
+    qvk__data_source named = {.find = find_named, .user = reader->program};
     qvk__span blob;
 
     out->id = qvk__fb_string(entry, PTE_DELEGATE_ID);

@@ -15,7 +15,8 @@ typedef struct fixture {
     qvk_context *context;
     qvk_value input;
     qvk_tensor want;
-    int n_found; /* answered questions for named data */
+    int n_found, n_held; /* answered questions for named data, and those not yet given back */
+    bool lost;           /* there is no named data any more */
 } fixture;
 
 static qvk_tensor load_npy(const char *name, const char *what)
@@ -61,12 +62,20 @@ static bool find(void *user, const char *key, const void **data, size_t *bytes)
 {
     fixture *f = user;
     const qvk__named_data *named = qvk__program_find(&f->program, key);
-    if (!named)
+    if (!named || f->lost)
         return false;
     *data = named->data;
     *bytes = (size_t)named->bytes;
     f->n_found++;
+    f->n_held++;
     return true;
+}
+
+static void give_back(void *user, const char *key, const void *data)
+{
+    fixture *f = user;
+    assert_ptr_equal(qvk__program_find(&f->program, key)->data, data);
+    f->n_held--;
 }
 
 static qvk_delegate *create(fixture *f)
@@ -143,6 +152,57 @@ static void outputs_go_where_the_caller_wants(void **state)
     assert_wanted(&f, &out.tensor);
     assert_int_equal(qvk_delegate_run(delegate, &f.input, 1, NULL, 0, &err), QVK_OK);
     free(room);
+    qvk_delegate_destroy(&delegate);
+    close_fixture(&f);
+}
+
+/* Weights are not kept twice: what is on the device is given back, and asked for again when it is needed. */
+static void named_data_is_given_back(void **state)
+{
+    (void)state;
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
+        fixture f;
+        qvk_value out = {0};
+        qvk_delegate *delegate = NULL;
+        qvk_error err;
+        open_fixture(&f, "linear_1_8da4w_g32", devices[d]);
+        const qvk_delegate_params params = {.find = find, .release = give_back, .find_user = &f};
+        const void *blob = f.part->blob;
+        const size_t bytes = f.part->blob_bytes;
+        assert_int_equal(qvk_delegate_create(f.context, blob, bytes, &params, &delegate, &err), QVK_OK);
+        assert_true(f.n_found > 0);
+        assert_int_equal(f.n_held, 0);
+        f.lost = d == 0; /* a device has all of it by now */
+        assert_int_equal(qvk_delegate_run(delegate, &f.input, 1, &out, 1, &err), QVK_OK);
+        assert_wanted(&f, &out.tensor);
+        assert_int_equal(f.n_held, 0);
+        qvk_delegate_destroy(&delegate);
+        f.lost = true;
+        assert_int_equal(qvk_delegate_create(f.context, blob, bytes, &params, &delegate, &err),
+                         QVK_NOT_FOUND);
+        assert_int_equal(f.n_held, 0);
+        close_fixture(&f);
+    }
+}
+
+static void lost_data_is_told(void **state)
+{
+    (void)state;
+    fixture f;
+    qvk_value out = {0};
+    qvk_delegate *delegate = NULL;
+    qvk_error err;
+    open_fixture(&f, "linear_1_8da4w_g32", "cpu");
+    const qvk_delegate_params params = {.find = find, .release = give_back, .find_user = &f};
+    assert_int_equal(
+        qvk_delegate_create(f.context, f.part->blob, f.part->blob_bytes, &params, &delegate, &err), QVK_OK);
+    f.lost = true;
+    assert_int_equal(qvk_delegate_run(delegate, &f.input, 1, &out, 1, &err), QVK_NOT_FOUND);
+    assert_non_null(strstr(err.message, "is gone"));
+    f.lost = false;
+    assert_int_equal(qvk_delegate_run(delegate, &f.input, 1, &out, 1, &err), QVK_OK);
+    assert_wanted(&f, &out.tensor);
+    assert_int_equal(f.n_held, 0);
     qvk_delegate_destroy(&delegate);
     close_fixture(&f);
 }
@@ -248,6 +308,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_runs_like_the_program_around_it),
         cmocka_unit_test(outputs_go_where_the_caller_wants),
+        cmocka_unit_test(named_data_is_given_back),
+        cmocka_unit_test(lost_data_is_told),
         cmocka_unit_test(what_is_wrong_is_told),
         cmocka_unit_test(it_keeps_its_context_alive),
         cmocka_unit_test(a_second_thread_is_told_to_wait),

@@ -19,7 +19,7 @@ static bool find(void *user, const char *key, const uint8_t **data, uint64_t *by
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const qvk__data_source named = {find, NULL};
+    const qvk__data_source named = {.find = find};
     qvk__graph graph, again;
     uint8_t *blob;
     uint64_t bytes;

@@ -38,6 +38,11 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def mapped_parts(path: Path) -> int:
+    """How many pieces of the file ExecuTorch's runtime has mapped into memory, locked there where it may."""
+    return sum(line.rstrip().endswith(path.name) for line in Path("/proc/self/maps").read_text().splitlines())
+
+
 class ExecuTorch(unittest.TestCase):
     def test_is_registered(self):
         self.assertIn("VulkanBackend", Runtime.get().backend_registry.registered_backend_names)
@@ -102,6 +107,14 @@ class ExecuTorch(unittest.TestCase):
             thread.join()
         self.assertEqual(set(worst), set(NAMES[:2]))
         self.assertLessEqual(max(worst.values()), RELATIVE)
+
+    def test_weights_are_given_back_once_they_are_on_the_device(self):
+        path = CASES / f"{NAMES[1]}.pte"
+        method = method_of(NAMES[1])
+        while_loaded = mapped_parts(path)
+        self.assertLessEqual(error_of(method, NAMES[1]), RELATIVE)
+        self.assertGreater(while_loaded, 0)  # the program itself
+        self.assertLessEqual(while_loaded, 2)  # and its delegate
 
     def test_memory_stays_flat(self):
         name = NAMES[1]
