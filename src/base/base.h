@@ -166,8 +166,9 @@ typedef struct qvk__file {
 } qvk__file;
 qvk_status qvk__file_map(const char *path, qvk__file *out, qvk_error *err);
 void qvk__file_unmap(qvk__file *file);
-/* Lets the pages read so far go; they are read again when touched. Keeps the memory of a long pass small. */
-void qvk__file_forget_pages(const qvk__file *file);
+/* Lets pages go that hold these bytes of the file (what is not of the file is left alone); they are read
+ * again when touched. Keeps the memory of a long pass small. */
+void qvk__file_forget_pages(const qvk__file *file, const void *data, uint64_t bytes);
 
 /*
  * A file that appears whole or not at all: written beside its place as PATH.tmp.<pid>.<n>, then fsync and
@@ -184,7 +185,10 @@ qvk_status qvk__writer_open(const char *path, qvk__writer *out, qvk_error *err);
 qvk_status qvk__writer_add(qvk__writer *writer, const void *data, uint64_t bytes, qvk_error *err);
 /* Zeros up to the next multiple of `alignment` of the position. */
 qvk_status qvk__writer_pad(qvk__writer *writer, uint64_t alignment, qvk_error *err);
-/* Overwrites bytes written before, for what is known only later; the position stays. */
+/* Leaves out `bytes` bytes, to be given by qvk__writer_patch later: from several threads at once, as long as
+ * nothing is added meanwhile. */
+qvk_status qvk__writer_skip(qvk__writer *writer, uint64_t bytes, qvk_error *err);
+/* Overwrites bytes written or skipped before, for what is known only later; the position stays. */
 qvk_status qvk__writer_patch(qvk__writer *writer, uint64_t at, const void *data, uint64_t bytes,
                              qvk_error *err);
 qvk_status qvk__writer_commit(qvk__writer *writer, qvk_error *err);
@@ -196,9 +200,14 @@ qvk_status qvk__file_write(const char *path, const void *data, uint64_t bytes, q
 
 /*
  * Calls work(user, begin, end) on disjoint parts of [0, count), on up to one thread a processor; returns when
- * all are done. Parts are multiples of `grain` (but the last). Falls back to fewer threads, down to the
- * caller's own, when none can be started.
+ * all are done. Parts are multiples of `grain` (but the last), several for each thread, and begun in order.
+ * Falls back to fewer threads, down to the caller's own, when none can be started. After a failure no part is
+ * begun any more, and the call returns it (one of them, when there are several).
  */
+qvk_status qvk__parallel_try(uint64_t count, uint64_t grain,
+                             qvk_status (*work)(void *user, uint64_t begin, uint64_t end, qvk_error *err),
+                             void *user, qvk_error *err);
+/* The same for work that cannot fail. */
 void qvk__parallel(uint64_t count, uint64_t grain, void (*work)(void *user, uint64_t begin, uint64_t end),
                    void *user);
 

@@ -39,11 +39,17 @@ void qvk__file_unmap(qvk__file *file)
     memset(file, 0, sizeof *file);
 }
 
-void qvk__file_forget_pages(const qvk__file *file)
+void qvk__file_forget_pages(const qvk__file *file, const void *data, uint64_t bytes)
 {
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t start = (uintptr_t)file->data, from = (uintptr_t)data;
+    uint64_t offset;
+
+    if (!file->data || from < start || from - start > file->bytes || bytes > file->bytes - (from - start))
+        return;
+    offset = (from - start) / page * page;
     /* The mapping is private and read-only: nothing is lost. */
-    if (file->data)
-        (void)madvise((void *)(uintptr_t)file->data, (size_t)file->bytes, MADV_DONTNEED);
+    (void)madvise((void *)(start + offset), (size_t)(from - start + bytes - offset), MADV_DONTNEED);
 }
 
 static char *temporary_name(const char *path)
@@ -136,6 +142,15 @@ qvk_status qvk__writer_pad(qvk__writer *writer, uint64_t alignment, qvk_error *e
     return QVK_OK;
 }
 
+qvk_status qvk__writer_skip(qvk__writer *writer, uint64_t bytes, qvk_error *err)
+{
+    QVK__TRY(flush(writer, err));
+    QVK__CHECK(lseek(writer->descriptor, (off_t)bytes, SEEK_CUR) >= 0, err, QVK_IO, "%s: %s", writer->path,
+               strerror(errno));
+    writer->position += bytes;
+    return QVK_OK;
+}
+
 qvk_status qvk__writer_patch(qvk__writer *writer, uint64_t at, const void *data, uint64_t bytes,
                              qvk_error *err)
 {
@@ -143,7 +158,8 @@ qvk_status qvk__writer_patch(qvk__writer *writer, uint64_t at, const void *data,
 
     QVK__CHECK(at <= writer->position && bytes <= writer->position - at, err, QVK_INTERNAL,
                "%s: patch past the end", writer->path);
-    QVK__TRY(flush(writer, err));
+    if (writer->buffered > 0)
+        QVK__TRY(flush(writer, err));
     while (bytes > 0) {
         ssize_t wrote =
             pwrite(writer->descriptor, from, (size_t)QVK__MIN(bytes, (uint64_t)1 << 30), (off_t)at);

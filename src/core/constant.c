@@ -1,6 +1,8 @@
 /* Bytes of constants: borrowed, lent, made on demand, or gathered from strided storage. */
 #include "core/graph.h"
 
+enum { ROW_GRAIN = 16 };
+
 static void gather(const qvk__constant *constant, uint8_t *out)
 {
     int64_t index[QVK_MAX_RANK] = {0};
@@ -18,6 +20,24 @@ static void gather(const qvk__constant *constant, uint8_t *out)
     }
 }
 
+typedef struct rows_job {
+    const qvk__constant *constant;
+    uint8_t *out;
+} rows_job;
+
+static qvk_status fill_some_rows(void *user, uint64_t begin, uint64_t end, qvk_error *err)
+{
+    const rows_job *job = user;
+    return job->constant->fill_rows(job->constant, begin, end, job->out + begin * job->constant->row_bytes,
+                                    err);
+}
+
+static qvk_status fill_all_rows(const qvk__constant *constant, void *out, qvk_error *err)
+{
+    rows_job job = {constant, out};
+    return qvk__parallel_try(constant->bytes / constant->row_bytes, ROW_GRAIN, fill_some_rows, &job, err);
+}
+
 qvk_status qvk__constant_bytes(const qvk__constant *constant, const void **out, qvk_error *err)
 {
     qvk_status status = QVK_OK;
@@ -32,7 +52,9 @@ qvk_status qvk__constant_bytes(const qvk__constant *constant, const void **out, 
     made = qvk__alloc_zeroed(constant->bytes, 1);
     QVK__CHECK(made, err, QVK_OUT_OF_MEMORY, "%s: %llu bytes for a constant",
                constant->name ? constant->name : "constant", (unsigned long long)constant->bytes);
-    if (constant->fill)
+    if (constant->fill_rows)
+        status = fill_all_rows(constant, made, err);
+    else if (constant->fill)
         status = constant->fill(constant, made, err);
     else if (constant->data)
         gather(constant, made);

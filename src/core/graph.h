@@ -32,6 +32,11 @@ struct qvk__constant {
                          be NULL */
     /* Writes `bytes` bytes to dst. */
     qvk_status (*fill)(const qvk__constant *constant, void *dst, qvk_error *err);
+    /* Where any rows can be made without the others, instead of fill: writes rows [begin, end), of row_bytes
+     * bytes each, to dst. Called from several threads at once. */
+    qvk_status (*fill_rows)(const qvk__constant *constant, uint64_t begin, uint64_t end, void *dst,
+                            qvk_error *err);
+    uint64_t row_bytes; /* divides bytes */
     const void *fill_context;
     const qvk__lender *lender; /* NULL: none */
     /* A strided view of bigger storage (exported programs): then data is the storage and these say how to

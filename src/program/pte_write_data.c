@@ -131,7 +131,7 @@ static qvk_status add_named(qvk__pte_writer *writer, const qvk__constant *consta
     if (found)
         return QVK_OK;
     *index = (uint32_t)writer->named.count;
-    if (!constant->fill) {
+    if (constant->data) {
         QVK__TRY(qvk__constant_bytes(constant, &bytes, err));
         qvk__sha256_begin(&sha);
         qvk__sha256_add(&sha, bytes, (size_t)constant->bytes);

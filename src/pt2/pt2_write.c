@@ -152,19 +152,59 @@ static void free_table(payload_table *table)
 
 /* ---- payload files and their configuration ------------------------------------------------------------- */
 
+static qvk_status get_plain(void *user, uint64_t offset, uint64_t bytes, void *buffer, const void **data,
+                            qvk_error *err)
+{
+    (void)bytes;
+    (void)buffer;
+    (void)err;
+    *data = (const uint8_t *)user + offset;
+    return QVK_OK;
+}
+
+static qvk_status write_plain(qvk__zip_writer *zip, const char *name, const void *data, uint64_t bytes,
+                              qvk_error *err)
+{
+    const qvk__zip_source source = {
+        .bytes = bytes, .grain = 1, .get = get_plain, .user = (void *)(uintptr_t)data};
+    return qvk__zip_entry_write_parts(zip, name, &source, err);
+}
+
+static qvk_status get_rows(void *user, uint64_t offset, uint64_t bytes, void *buffer, const void **data,
+                           qvk_error *err)
+{
+    const qvk__constant *constant = user;
+    (void)data; /* the buffer */
+    return constant->fill_rows(constant, offset / constant->row_bytes, (offset + bytes) / constant->row_bytes,
+                               buffer, err);
+}
+
+static qvk_status write_made_rows(qvk__zip_writer *zip, const char *name, const qvk__constant *constant,
+                                  qvk_error *err)
+{
+    const qvk__zip_source source = {.bytes = constant->bytes,
+                                    .grain = constant->row_bytes,
+                                    .get = get_rows,
+                                    .user = (void *)(uintptr_t)constant};
+    return qvk__zip_entry_write_parts(zip, name, &source, err);
+}
+
 static qvk_status write_storage(qvk__zip_writer *zip, const payload_table *table, const shared_bytes *storage,
                                 qvk_error *err)
 {
+    const qvk__constant *constant = storage->constant;
     char name[64];
     const void *bytes;
     qvk_status status;
 
     snprintf(name, sizeof name, "%s%s%ld", table->folder, table->prefix, (long)storage->file);
-    if (!storage->constant)
-        return qvk__zip_entry_write(zip, name, storage->data, (uint64_t)(storage->end - storage->data), err);
-    QVK__TRY(qvk__constant_bytes(storage->constant, &bytes, err));
-    status = qvk__zip_entry_write(zip, name, bytes, storage->constant->bytes, err);
-    qvk__constant_release(storage->constant, bytes);
+    if (!constant)
+        return write_plain(zip, name, storage->data, (uint64_t)(storage->end - storage->data), err);
+    if (constant->fill_rows)
+        return write_made_rows(zip, name, constant, err);
+    QVK__TRY(qvk__constant_bytes(constant, &bytes, err));
+    status = write_plain(zip, name, bytes, constant->bytes, err);
+    qvk__constant_release(constant, bytes);
     return status;
 }
 
@@ -211,7 +251,9 @@ static qvk_status write_table(const qvk__exported *program, qvk__zip_writer *zip
         const shared_bytes *storage = &table.storages[table.payloads[i].storage];
         if (storage->file == next) {
             QVK__TRY_GO(write_storage(zip, &table, storage, err));
-            qvk__file_forget_pages(&program->file);
+            if (!storage->constant)
+                qvk__file_forget_pages(&program->file, storage->data,
+                                       (uint64_t)(storage->end - storage->data));
             next++;
         }
         qvk__string_add(&config, i ? ", " : "");

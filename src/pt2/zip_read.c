@@ -7,6 +7,8 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
+#include "pt2/zip_crc.h"
+
 enum {
     END_BYTES = 22, /* the records without their variable parts */
     LOCATOR_BYTES = 20,
@@ -289,19 +291,6 @@ static bool inflate_all(z_stream *stream, const qvk__zip_entry *entry, uint8_t *
     return code == Z_STREAM_END && out_left == 0 && stream->avail_out == 0;
 }
 
-static uint32_t checksum(const uint8_t *data, uint64_t bytes)
-{
-    uint32_t crc = 0;
-
-    while (bytes > 0) {
-        uInt chunk = (uInt)QVK__MIN(bytes, (uint64_t)1 << 30);
-        crc = (uint32_t)crc32(crc, data, chunk);
-        data += chunk;
-        bytes -= chunk;
-    }
-    return crc;
-}
-
 static qvk_status inflate_entry(qvk__zip *zip, qvk__zip_entry *entry, qvk_error *err)
 {
     z_stream stream = {0};
@@ -317,7 +306,7 @@ static qvk_status inflate_entry(qvk__zip *zip, qvk__zip_entry *entry, qvk_error 
     whole = inflate_all(&stream, entry, data);
     inflateEnd(&stream);
     QVK__CHECK(whole, err, QVK_BAD_FORMAT, "%s: entry %s cannot be unpacked", zip->source, entry->name);
-    QVK__CHECK(checksum(data, entry->bytes) == entry->crc, err, QVK_BAD_FORMAT,
+    QVK__CHECK(qvk__zip_crc(0, data, entry->bytes) == entry->crc, err, QVK_BAD_FORMAT,
                "%s: entry %s: wrong checksum", zip->source, entry->name);
     entry->data = data;
     zip->inflated += entry->bytes;

@@ -1,7 +1,7 @@
 /* Zip archives as torch writes them. Source: PKWARE's APPNOTE 6.3.9; caffe2/serialize/inline_container.cc. */
 #include "pt2/zip_write.h"
 
-#include <zlib.h>
+#include "pt2/zip_crc.h"
 
 enum {
     ALIGNMENT = 64,
@@ -9,7 +9,8 @@ enum {
     FLAGS = 0x0808, /* sizes and checksum follow the data; names are UTF-8 */
     VERSION_PLAIN = 20,
     VERSION_ZIP64 = 45,
-    DATE_1980 = 0x21 /* 1 January 1980: archives of equal programs are equal */
+    PART_BYTES = 1 << 19, /* stays in a processor's own cache from the source to the file */
+    DATE_1980 = 0x21      /* 1 January 1980: archives of equal programs are equal */
 };
 
 /* ---- little-endian fields ------------------------------------------------------------------------------ */
@@ -143,14 +144,8 @@ qvk_status qvk__zip_begin(qvk__zip_writer *zip, const char *name, uint64_t bytes
 qvk_status qvk__zip_add(qvk__zip_writer *zip, const void *data, uint64_t bytes, qvk_error *err)
 {
     qvk__zip_record *record = &zip->records.data[zip->records.count - 1];
-    const uint8_t *at = data;
 
-    for (uint64_t left = bytes; left > 0;) {
-        uInt chunk = (uInt)QVK__MIN(left, (uint64_t)1 << 30);
-        record->crc = (uint32_t)crc32(record->crc, at, chunk);
-        at += chunk;
-        left -= chunk;
-    }
+    record->crc = qvk__zip_crc(record->crc, data, bytes);
     record->bytes += bytes;
     return add_raw(zip, data, bytes, err);
 }
@@ -177,6 +172,66 @@ qvk_status qvk__zip_entry_write(qvk__zip_writer *zip, const char *name, const vo
     QVK__TRY(qvk__zip_begin(zip, name, bytes, err));
     QVK__TRY(qvk__zip_add(zip, data, bytes, err));
     return qvk__zip_end(zip, err);
+}
+
+/* ---- entries in parts ------------------------------------------------------------------------------------ */
+
+typedef struct parts_job {
+    qvk__zip_writer *zip;
+    const qvk__zip_source *source;
+    uint64_t start;      /* of the data, in the file */
+    uint64_t part_bytes; /* of all parts but the last */
+    uint32_t *crcs;      /* one a part */
+} parts_job;
+
+static uint64_t bytes_of_part(const parts_job *job, uint64_t part)
+{
+    return QVK__MIN(job->part_bytes, job->source->bytes - part * job->part_bytes);
+}
+
+static qvk_status write_parts(void *user, uint64_t begin, uint64_t end, qvk_error *err)
+{
+    const parts_job *job = user;
+    void *buffer = malloc((size_t)job->part_bytes);
+    qvk_status status = QVK_OK;
+
+    QVK__CHECK(buffer, err, QVK_OUT_OF_MEMORY, "out of memory");
+    for (uint64_t part = begin; part < end; part++) {
+        const uint64_t offset = part * job->part_bytes, bytes = bytes_of_part(job, part);
+        const void *data = buffer;
+        QVK__TRY_GO(job->source->get(job->source->user, offset, bytes, buffer, &data, err));
+        job->crcs[part] = qvk__zip_crc(0, data, bytes);
+        QVK__TRY_GO(qvk__writer_patch(job->zip->file, job->start + offset, data, bytes, err));
+    }
+done:
+    free(buffer);
+    return status;
+}
+
+qvk_status qvk__zip_entry_write_parts(qvk__zip_writer *zip, const char *name, const qvk__zip_source *source,
+                                      qvk_error *err)
+{
+    const uint64_t part_bytes = qvk__round_up(PART_BYTES, source->grain);
+    const uint64_t n = qvk__div_up(source->bytes, part_bytes);
+    parts_job job = {.zip = zip, .source = source, .part_bytes = part_bytes};
+    qvk__zip_record *record;
+    qvk_status status = QVK_OK;
+
+    QVK__TRY(qvk__zip_begin(zip, name, source->bytes, err));
+    record = &zip->records.data[zip->records.count - 1];
+    job.start = zip->position;
+    job.crcs = qvk__alloc_zeroed(n + 1, sizeof *job.crcs);
+    QVK__CHECK_GO(job.crcs, err, QVK_OUT_OF_MEMORY, "out of memory");
+    QVK__TRY_GO(qvk__writer_skip(zip->file, source->bytes, err));
+    zip->position += source->bytes;
+    QVK__TRY_GO(qvk__parallel_try(n, 1, write_parts, &job, err));
+    for (uint64_t part = 0; part < n; part++)
+        record->crc = qvk__zip_crc_join(record->crc, job.crcs[part], bytes_of_part(&job, part));
+    record->bytes = source->bytes;
+    QVK__TRY_GO(qvk__zip_end(zip, err));
+done:
+    free(job.crcs);
+    return status;
 }
 
 /* ---- directory ----------------------------------------------------------------------------------------- */

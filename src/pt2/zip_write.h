@@ -35,6 +35,19 @@ qvk_status qvk__zip_end(qvk__zip_writer *zip, qvk_error *err);
 /* A whole entry. */
 qvk_status qvk__zip_entry_write(qvk__zip_writer *zip, const char *name, const void *data, uint64_t bytes,
                                 qvk_error *err);
+
+/* Where the data of an entry comes from. */
+typedef struct qvk__zip_source {
+    uint64_t bytes, grain; /* parts begin at multiples of grain */
+    /* Sets *data to the bytes [offset, offset + bytes), or writes them to `buffer`, which *data is already.
+     * Called from several threads at once. */
+    qvk_status (*get)(void *user, uint64_t offset, uint64_t bytes, void *buffer, const void **data,
+                      qvk_error *err);
+    void *user;
+} qvk__zip_source;
+/* A whole entry, made, summed and written in parts on all processors. Only into a file. */
+qvk_status qvk__zip_entry_write_parts(qvk__zip_writer *zip, const char *name, const qvk__zip_source *source,
+                                      qvk_error *err);
 /* The directory; nothing may follow. */
 qvk_status qvk__zip_write_directory(qvk__zip_writer *zip, qvk_error *err);
 

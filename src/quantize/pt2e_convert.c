@@ -8,6 +8,7 @@
 #include "core/dtype.h"
 #include "quantize/pt2e.h"
 #include "quantize/qparams.h"
+#include "quantize/weight_loops.h"
 
 enum { SCALAR_TYPE_INT8 = 1 };
 

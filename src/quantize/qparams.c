@@ -4,8 +4,7 @@
 #include <math.h>
 
 #include "core/dtype.h"
-
-enum { LANES = 16 }; /* independent running minima, so that the loop vectorises without reordering floats */
+#include "quantize/weight_loops.h"
 
 float qvk__round_to(qvk_dtype dtype, float value)
 {
@@ -19,37 +18,6 @@ float qvk__round_to(qvk_dtype dtype, float value)
 static float smallest_normal(qvk_dtype dtype)
 {
     return dtype == QVK_DTYPE_F16 ? 6.103515625e-5f : FLT_MIN;
-}
-
-bool qvk__weight_range(const float *weights, size_t n, float *lo, float *hi)
-{
-    float low[LANES], high[LANES], sum[LANES] = {0};
-    float total = 0.0f;
-    size_t i = 0;
-
-    for (int j = 0; j < LANES; j++)
-        low[j] = high[j] = n ? weights[0] : 0.0f;
-    for (; i + LANES <= n; i += LANES) {
-        for (int j = 0; j < LANES; j++) {
-            float w = weights[i + j];
-            low[j] = w < low[j] ? w : low[j];
-            high[j] = w > high[j] ? w : high[j];
-            sum[j] += w * 0.0f; /* NaN as soon as one weight is NaN or infinite */
-        }
-    }
-    for (int j = 0; j < LANES; j++) {
-        low[0] = low[j] < low[0] ? low[j] : low[0];
-        high[0] = high[j] > high[0] ? high[j] : high[0];
-        total += sum[j];
-    }
-    for (; i < n; i++) {
-        low[0] = weights[i] < low[0] ? weights[i] : low[0];
-        high[0] = weights[i] > high[0] ? weights[i] : high[0];
-        total += weights[i] * 0.0f;
-    }
-    *lo = low[0];
-    *hi = high[0];
-    return total == 0.0f;
 }
 
 void qvk__weight_qparams(const qvk__weight_scheme *scheme, float lo, float hi, float *scale,
@@ -177,21 +145,6 @@ float qvk__weight_hqq_scale(const qvk__weight_scheme *scheme, const float *weigh
     return qvk__round_to(scheme->scale_dtype, scale);
 }
 
-/* float32 weights and scale: one multiplication, a clamp and a rounding an element. */
-static void quantize_f32(const float *weights, size_t n, float reciprocal, float low, float high,
-                         int32_t zero_point, int8_t *out)
-{
-    /* Clamping to integers before rounding is the same as after it, and keeps the fast rounding in its range.
-     */
-    for (size_t i = 0; i < n; i++) {
-        float v = weights[i] * reciprocal;
-        v = v > low ? v : low;
-        v = v < high ? v : high;
-        v = (v + 12582912.0f) - 12582912.0f;
-        out[i] = (int8_t)((int32_t)v + zero_point);
-    }
-}
-
 void qvk__weight_quantize(const qvk__weight_scheme *scheme, const float *weights, size_t n, float scale,
                           int32_t zero_point, int8_t *out)
 {
@@ -210,7 +163,7 @@ void qvk__weight_quantize(const qvk__weight_scheme *scheme, const float *weights
         return;
     }
     if (t == QVK_DTYPE_F32) {
-        quantize_f32(weights, n, reciprocal, low, high, zero_point, out);
+        qvk__weight_round(&(qvk__rounding){reciprocal, low, high, zero_point}, weights, n, out);
         return;
     }
     for (size_t i = 0; i < n; i++) {

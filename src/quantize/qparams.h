@@ -21,10 +21,6 @@ typedef struct qvk__weight_scheme {
 /* Rounds a float32 to what `dtype` (F32, F16, BF16) can hold, to nearest even. */
 float qvk__round_to(qvk_dtype dtype, float value);
 
-/* Smallest and largest of n weights and whether all are finite. NaN and infinities leave lo/hi meaningless.
- */
-bool qvk__weight_range(const float *weights, size_t n, float *lo, float *hi);
-
 /* Scale (already rounded to scale_dtype) and zero point of a group with range [lo, hi] (not yet widened to
  * include 0). */
 void qvk__weight_qparams(const qvk__weight_scheme *scheme, float lo, float hi, float *scale,

@@ -148,10 +148,9 @@ static qvk_status collect(torchao *self, qvk_error *err)
         scheme = scheme_of(self->config, value->desc.dtype);
         g = self->config->granularity.group_size ? self->config->granularity.group_size
                                                  : value->desc.sizes[1];
-        QVK__TRY(qvk__quantized_weight_create(&graph->arena, value->constant,
+        QVK__TRY(qvk__quantized_weight_create(&graph->arena, value->constant, &self->program->file,
                                               parameter_name(self->program, t.weight), value->desc.sizes[0],
                                               value->desc.sizes[1], g, &scheme, &t.quantized, err));
-        qvk__file_forget_pages(&self->program->file);
         QVK__CHECK(QVK__VEC_PUSH(&self->targets, t), err, QVK_OUT_OF_MEMORY, "out of memory");
         if (self->params && self->params->progress)
             self->params->progress(self->params->progress_user, i + 1, graph->nodes.count, module);

@@ -1,34 +1,38 @@
 #include "quantize/weights.h"
 
-#include <stdatomic.h>
-
 #include "core/dtype.h"
+#include "quantize/weight_loops.h"
 
 enum { ROW_GRAIN = 16 };
 
-typedef struct pass {
-    qvk__quantized_weight *weight;
-    const uint8_t *bytes; /* of the float weight */
-    int8_t *integers;     /* NULL: form scales; else quantize with them */
-    atomic_llong bad_row; /* a row that is not finite, or -1 */
-    atomic_bool failed;   /* out of memory */
-} pass;
+static uint64_t row_bytes(const qvk__quantized_weight *w)
+{
+    return (uint64_t)w->columns * qvk_dtype_bytes(w->scheme.weight_dtype);
+}
+
+/* A pass is through with these rows. */
+static void forget_rows(const qvk__quantized_weight *w, const uint8_t *bytes, uint64_t begin, uint64_t end)
+{
+    qvk__file_forget_pages(w->file, bytes + begin * row_bytes(w), (end - begin) * row_bytes(w));
+}
+
+/* ---- one row, one group --------------------------------------------------------------------------------- */
 
 /* One row as float32: in place where it already is, else converted into `buffer`. */
-static const float *row_floats(const pass *p, uint64_t row, float *buffer)
+static const float *row_floats(const qvk__quantized_weight *w, const uint8_t *bytes, uint64_t row,
+                               float *buffer)
 {
-    const qvk__quantized_weight *w = p->weight;
     uint64_t first = row * (uint64_t)w->columns;
 
-    if (w->scheme.weight_dtype == QVK_DTYPE_F32 && ((uintptr_t)p->bytes & 3) == 0)
-        return (const float *)(const void *)p->bytes + first;
+    if (w->scheme.weight_dtype == QVK_DTYPE_F32 && ((uintptr_t)bytes & 3) == 0)
+        return (const float *)(const void *)bytes + first;
     if (w->scheme.weight_dtype == QVK_DTYPE_F32) {
-        memcpy(buffer, p->bytes + first * 4, (size_t)w->columns * 4);
+        memcpy(buffer, bytes + first * 4, (size_t)w->columns * 4);
         return buffer;
     }
     for (int64_t i = 0; i < w->columns; i++) {
         uint16_t half;
-        memcpy(&half, p->bytes + (first + (uint64_t)i) * 2, sizeof half);
+        memcpy(&half, bytes + (first + (uint64_t)i) * 2, sizeof half);
         buffer[i] = w->scheme.weight_dtype == QVK_DTYPE_F16 ? qvk__f16_to_f32(half) : qvk__bf16_to_f32(half);
     }
     return buffer;
@@ -71,58 +75,108 @@ static bool form_group(qvk__quantized_weight *w, const float *group, uint64_t in
     return true;
 }
 
-static void work(void *user, uint64_t begin, uint64_t end)
+/* ---- first pass: scales and zero points ----------------------------------------------------------------- */
+
+typedef struct forming {
+    qvk__quantized_weight *weight;
+    const uint8_t *bytes; /* of the float weight */
+} forming;
+
+static qvk_status form_rows(void *user, uint64_t begin, uint64_t end, qvk_error *err)
 {
-    pass *p = user;
-    qvk__quantized_weight *w = p->weight;
+    const forming *it = user;
+    qvk__quantized_weight *w = it->weight;
     float *buffer = qvk__alloc_zeroed((uint64_t)w->columns, sizeof *buffer);
+    bool finite = buffer != NULL;
+    uint64_t row = begin;
 
-    if (!buffer) {
-        atomic_store(&p->failed, true);
-        return;
+    for (; row < end && finite; row++) {
+        const float *values = row_floats(w, it->bytes, row, buffer);
+        for (int64_t g = 0; g < w->groups && finite; g++)
+            finite = form_group(w, values + g * w->group_size, row * (uint64_t)w->groups + (uint64_t)g);
     }
-    for (uint64_t row = begin; row < end; row++) {
-        const float *values = row_floats(p, row, buffer);
-        for (int64_t g = 0; g < w->groups; g++) {
-            const float *group = values + g * w->group_size;
-            uint64_t index = row * (uint64_t)w->groups + (uint64_t)g;
-            if (p->integers)
-                qvk__weight_quantize(
-                    &w->scheme, group, (size_t)w->group_size, load_scale(w, index), w->zero_points[index],
-                    p->integers + row * (uint64_t)w->columns + (uint64_t)(g * w->group_size));
-            else if (!form_group(w, group, index))
-                atomic_store(&p->bad_row, (long long)row);
-        }
-    }
+    forget_rows(w, it->bytes, begin, end);
     free(buffer);
-}
-
-static qvk_status run_pass(qvk__quantized_weight *weight, int8_t *integers, qvk_error *err)
-{
-    const void *bytes;
-    pass p = {.weight = weight, .integers = integers};
-
-    atomic_init(&p.bad_row, -1);
-    atomic_init(&p.failed, false);
-    QVK__TRY(qvk__constant_bytes(weight->source, &bytes, err));
-    p.bytes = bytes;
-    qvk__parallel((uint64_t)weight->rows, ROW_GRAIN, work, &p);
-    qvk__constant_release(weight->source, bytes);
-    QVK__CHECK(!atomic_load(&p.failed), err, QVK_OUT_OF_MEMORY, "%s: out of memory", weight->name);
-    QVK__CHECK(atomic_load(&p.bad_row) < 0, err, QVK_UNSUPPORTED,
-               "%s: row %lld holds NaN or an infinity, which no scale can represent", weight->name,
-               atomic_load(&p.bad_row));
+    QVK__CHECK(buffer, err, QVK_OUT_OF_MEMORY, "%s: out of memory", w->name);
+    QVK__CHECK(finite, err, QVK_UNSUPPORTED,
+               "%s: row %llu holds NaN or an infinity, which no scale can represent", w->name,
+               (unsigned long long)row - 1);
     return QVK_OK;
 }
 
-static qvk_status fill_integers(const qvk__constant *constant, void *dst, qvk_error *err)
+static qvk_status form_all(qvk__quantized_weight *w, qvk_error *err)
 {
-    qvk__quantized_weight weight = *(const qvk__quantized_weight *)constant->fill_context;
-    return run_pass(&weight, dst, err);
+    const void *bytes;
+    qvk_status status;
+
+    QVK__TRY(qvk__constant_bytes(w->source, &bytes, err));
+    status = qvk__parallel_try((uint64_t)w->rows, ROW_GRAIN, form_rows, &(forming){w, bytes}, err);
+    qvk__constant_release(w->source, bytes);
+    return status;
 }
 
-qvk_status qvk__quantized_weight_create(qvk__arena *arena, const qvk__constant *source, const char *name,
-                                        int64_t rows, int64_t columns, int64_t group_size,
+/* ---- second pass: integers, when they are asked for ----------------------------------------------------- */
+
+static qvk_status quantize_rows(const qvk__quantized_weight *w, const uint8_t *bytes, uint64_t begin,
+                                uint64_t end, int8_t *out, qvk_error *err)
+{
+    float *buffer = qvk__alloc_zeroed((uint64_t)w->columns, sizeof *buffer);
+
+    QVK__CHECK(buffer, err, QVK_OUT_OF_MEMORY, "%s: out of memory", w->name);
+    for (uint64_t row = begin; row < end; row++) {
+        const float *values = row_floats(w, bytes, row, buffer);
+        for (int64_t g = 0; g < w->groups; g++, out += w->group_size) {
+            uint64_t index = row * (uint64_t)w->groups + (uint64_t)g;
+            qvk__weight_quantize(&w->scheme, values + g * w->group_size, (size_t)w->group_size,
+                                 load_scale(w, index), w->zero_points[index], out);
+        }
+    }
+    forget_rows(w, bytes, begin, end);
+    free(buffer);
+    return QVK_OK;
+}
+
+static qvk_status fill_rows(const qvk__constant *constant, uint64_t begin, uint64_t end, void *dst,
+                            qvk_error *err)
+{
+    const qvk__quantized_weight *w = constant->fill_context;
+    return quantize_rows(w, w->source->data, begin, end, dst, err);
+}
+
+/* Of a weight whose bytes are made or gathered first. */
+static qvk_status fill_all(const qvk__constant *constant, void *dst, qvk_error *err)
+{
+    const qvk__quantized_weight *w = constant->fill_context;
+    const void *bytes;
+    qvk_status status;
+
+    QVK__TRY(qvk__constant_bytes(w->source, &bytes, err));
+    status = quantize_rows(w, bytes, 0, (uint64_t)w->rows, dst, err);
+    qvk__constant_release(w->source, bytes);
+    return status;
+}
+
+/* ---- both ----------------------------------------------------------------------------------------------- */
+
+static void describe_constants(qvk__quantized_weight *w)
+{
+    const uint64_t n_groups = (uint64_t)w->rows * (uint64_t)w->groups;
+
+    w->integers = (qvk__constant){.bytes = (uint64_t)w->rows * (uint64_t)w->columns,
+                                  .name = w->name,
+                                  .row_bytes = (uint64_t)w->columns,
+                                  .fill_context = w};
+    if (w->source->data && !w->source->strided)
+        w->integers.fill_rows = fill_rows;
+    else
+        w->integers.fill = fill_all;
+    w->scale_constant = (qvk__constant){
+        .data = w->scales, .bytes = n_groups * qvk_dtype_bytes(w->scheme.scale_dtype), .name = w->name};
+    w->zero_point_constant = (qvk__constant){.data = w->zero_points, .bytes = n_groups, .name = w->name};
+}
+
+qvk_status qvk__quantized_weight_create(qvk__arena *arena, const qvk__constant *source, const qvk__file *file,
+                                        const char *name, int64_t rows, int64_t columns, int64_t group_size,
                                         const qvk__weight_scheme *scheme, qvk__quantized_weight **out,
                                         qvk_error *err)
 {
@@ -131,6 +185,7 @@ qvk_status qvk__quantized_weight_create(qvk__arena *arena, const qvk__constant *
 
     QVK__CHECK(w, err, QVK_OUT_OF_MEMORY, "%s: out of memory", name);
     w->source = source;
+    w->file = file;
     w->name = name;
     w->rows = rows;
     w->columns = columns;
@@ -141,12 +196,8 @@ qvk_status qvk__quantized_weight_create(qvk__arena *arena, const qvk__constant *
     w->scales = qvk__arena_alloc(arena, n_groups, qvk_dtype_bytes(scheme->scale_dtype));
     w->zero_points = qvk__arena_alloc(arena, n_groups, 1);
     QVK__CHECK(w->scales && w->zero_points, err, QVK_OUT_OF_MEMORY, "%s: out of memory", name);
-    QVK__TRY(run_pass(w, NULL, err));
-    w->integers = (qvk__constant){
-        .bytes = (uint64_t)rows * (uint64_t)columns, .name = name, .fill = fill_integers, .fill_context = w};
-    w->scale_constant = (qvk__constant){
-        .data = w->scales, .bytes = n_groups * qvk_dtype_bytes(scheme->scale_dtype), .name = name};
-    w->zero_point_constant = (qvk__constant){.data = w->zero_points, .bytes = n_groups, .name = name};
+    QVK__TRY(form_all(w, err));
+    describe_constants(w);
     *out = w;
     return QVK_OK;
 }

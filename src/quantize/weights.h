@@ -12,6 +12,7 @@
  */
 typedef struct qvk__quantized_weight {
     const qvk__constant *source; /* the float weight */
+    const qvk__file *file;       /* that it may be mapped from: its pages are let go behind each pass */
     const char *name;            /* fully qualified, for messages */
     int64_t rows, columns, group_size, groups;
     qvk__weight_scheme scheme;
@@ -24,8 +25,8 @@ typedef struct qvk__quantized_weight {
  * Forms scales and zero points (reads all weights once, on all processors). Everything lives in `arena`.
  * Errors: QVK_UNSUPPORTED when a weight is NaN or infinite (names it), QVK_OUT_OF_MEMORY.
  */
-qvk_status qvk__quantized_weight_create(qvk__arena *arena, const qvk__constant *source, const char *name,
-                                        int64_t rows, int64_t columns, int64_t group_size,
+qvk_status qvk__quantized_weight_create(qvk__arena *arena, const qvk__constant *source, const qvk__file *file,
+                                        const char *name, int64_t rows, int64_t columns, int64_t group_size,
                                         const qvk__weight_scheme *scheme, qvk__quantized_weight **out,
                                         qvk_error *err);
 

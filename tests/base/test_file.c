@@ -143,6 +143,24 @@ static void writer_takes_pieces_of_any_size(void **state)
     free(data);
 }
 
+static void skipped_bytes_are_given_later(void **state)
+{
+    scratch *place = *state;
+    qvk__writer writer;
+
+    assert_int_equal(qvk__writer_open(place->path, &writer, NULL), QVK_OK);
+    assert_int_equal(qvk__writer_add(&writer, "head:", 5, NULL), QVK_OK);
+    assert_int_equal(qvk__writer_skip(&writer, 6, NULL), QVK_OK);
+    assert_true(writer.position == 11);
+    assert_int_equal(qvk__writer_patch(&writer, 8, "def", 3, NULL), QVK_OK);
+    assert_int_equal(qvk__writer_patch(&writer, 5, "abc", 3, NULL), QVK_OK);
+    assert_int_equal(qvk__writer_add(&writer, ":tail", 5, NULL), QVK_OK);
+    assert_int_equal(qvk__writer_patch(&writer, 0, "HEAD", 4, NULL), QVK_OK);
+    assert_int_equal(qvk__writer_patch(&writer, 15, "xx", 2, NULL), QVK_INTERNAL); /* past the end */
+    assert_int_equal(qvk__writer_commit(&writer, NULL), QVK_OK);
+    assert_file_is(place->path, "HEAD:abcdef:tail", 16);
+}
+
 static void abandoned_writer_leaves_the_old_file(void **state)
 {
     scratch *place = *state;
@@ -259,6 +277,7 @@ int main(void)
         WITH_SCRATCH(map_says_what_it_cannot_open),
         WITH_SCRATCH(writer_makes_the_file_at_commit_only),
         WITH_SCRATCH(writer_takes_pieces_of_any_size),
+        WITH_SCRATCH(skipped_bytes_are_given_later),
         WITH_SCRATCH(abandoned_writer_leaves_the_old_file),
         WITH_SCRATCH(failed_write_leaves_the_old_file),
         WITH_SCRATCH(failed_commit_leaves_nothing_behind),

@@ -84,6 +84,40 @@ static void bytes_on_demand_are_made_each_time(void **state)
     qvk__constant_release(&constant, NULL);
 }
 
+/* Row r of a table whose elements count up. */
+static qvk_status fill_counting(const qvk__constant *constant, uint64_t begin, uint64_t end, void *dst,
+                                qvk_error *err)
+{
+    const uint64_t *bad_row = constant->fill_context;
+    uint8_t *out = dst;
+
+    QVK__CHECK(*bad_row < begin || *bad_row >= end, err, QVK_IO, "row %d cannot be read", (int)*bad_row);
+    for (uint64_t i = begin * constant->row_bytes; i < end * constant->row_bytes; i++)
+        *out++ = (uint8_t)(i * 7);
+    return QVK_OK;
+}
+
+static void rows_on_demand_are_put_together(void **state)
+{
+    enum { ROWS = 1000, ROW_BYTES = 3 };
+    uint64_t bad_row = ROWS;
+    const qvk__constant constant = {.bytes = ROWS * ROW_BYTES,
+                                    .row_bytes = ROW_BYTES,
+                                    .fill_rows = fill_counting,
+                                    .fill_context = &bad_row};
+    const void *bytes = NULL;
+    qvk_error err;
+
+    (void)state;
+    assert_int_equal(qvk__constant_bytes(&constant, &bytes, NULL), QVK_OK);
+    for (int i = 0; i < ROWS * ROW_BYTES; i++)
+        assert_int_equal(((const uint8_t *)bytes)[i], (uint8_t)(i * 7));
+    qvk__constant_release(&constant, bytes);
+    bad_row = 777;
+    assert_int_equal(qvk__constant_bytes(&constant, &bytes, &err), QVK_IO);
+    assert_string_equal(err.message, "row 777 cannot be read");
+}
+
 static void failing_source_is_passed_on(void **state)
 {
     static const uint8_t value = 0;
@@ -113,9 +147,13 @@ static void impossible_size_is_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(present_bytes_are_borrowed),  cmocka_unit_test(strided_views_are_gathered),
-        cmocka_unit_test(stride_zero_repeats),         cmocka_unit_test(bytes_on_demand_are_made_each_time),
-        cmocka_unit_test(failing_source_is_passed_on), cmocka_unit_test(impossible_size_is_out_of_memory),
+        cmocka_unit_test(present_bytes_are_borrowed),
+        cmocka_unit_test(strided_views_are_gathered),
+        cmocka_unit_test(stride_zero_repeats),
+        cmocka_unit_test(bytes_on_demand_are_made_each_time),
+        cmocka_unit_test(rows_on_demand_are_put_together),
+        cmocka_unit_test(failing_source_is_passed_on),
+        cmocka_unit_test(impossible_size_is_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,9 @@
 /* Zip archives: what the writer makes, the reader reads, in torch's layout; what is broken is refused. */
 #include <stdio.h>
+#include <unistd.h>
 #include <zlib.h>
 
+#include "pt2/zip_crc.h"
 #include "pt2/zip_read.h"
 #include "pt2/zip_write.h"
 #include "support/support.h"
@@ -57,6 +59,114 @@ static void what_is_written_is_read_in_place(void **state)
     qvk__arena_free(&arena);
     free(memory.data);
 }
+
+static void checksums_are_those_of_zlib(void **state)
+{
+    enum { MOST = 400 };
+    uint8_t data[MOST + 16];
+
+    (void)state;
+    for (int i = 0; i < MOST + 16; i++)
+        data[i] = (uint8_t)(i * 73 >> 2);
+    for (unsigned n = 0; n <= MOST; n++) {
+        const uint8_t *from = data + n % 16;
+        const uint32_t half = qvk__zip_crc(0, from, n / 2), rest = qvk__zip_crc(0, from + n / 2, n - n / 2);
+        const uint32_t wanted = (uint32_t)crc32(0, from, n);
+        assert_int_equal(qvk__zip_crc(0, from, n), wanted);
+        assert_int_equal(qvk__zip_crc(half, from + n / 2, n - n / 2), wanted);
+        assert_int_equal(qvk__zip_crc_join(half, rest, n - n / 2), wanted);
+    }
+}
+
+/* ---- entries in parts ------------------------------------------------------------------------------------ */
+
+enum { BIG = 3 << 20, GRAIN = 1000 };
+
+typedef struct counting {
+    bool borrowed, failing;
+    uint8_t data[BIG]; /* what the entry is to hold */
+} counting;
+
+static qvk_status get_counting(void *user, uint64_t offset, uint64_t bytes, void *buffer, const void **data,
+                               qvk_error *err)
+{
+    counting *it = user;
+
+    QVK__CHECK(offset % GRAIN == 0, err, QVK_INTERNAL, "offset off the grain");
+    QVK__CHECK(!it->failing || offset == 0, err, QVK_IO, "the rest cannot be read");
+    if (it->borrowed)
+        *data = it->data + offset;
+    else
+        memcpy(buffer, it->data + offset, (size_t)bytes);
+    return QVK_OK;
+}
+
+static qvk_status write_big(const counting *it, const char *path, bool in_parts, qvk_error *err)
+{
+    const qvk__zip_source source = {BIG, GRAIN, get_counting, (void *)(uintptr_t)it};
+    qvk__writer file = {.descriptor = -1};
+    qvk__zip_writer zip = {0};
+    qvk_status status;
+
+    QVK__TRY(qvk__writer_open(path, &file, err));
+    qvk__zip_writer_init(&zip, &file, NULL, "r/");
+    QVK__TRY_GO(qvk__zip_entry_write(&zip, "first", "alpha", 5, err));
+    QVK__TRY_GO(in_parts ? qvk__zip_entry_write_parts(&zip, "big", &source, err)
+                         : qvk__zip_entry_write(&zip, "big", it->data, BIG, err));
+    QVK__TRY_GO(qvk__zip_entry_write(&zip, "last", "omega", 5, err));
+    QVK__TRY_GO(qvk__zip_write_directory(&zip, err));
+    QVK__TRY_GO(qvk__writer_commit(&file, err));
+done:
+    qvk__writer_abandon(&file);
+    qvk__zip_writer_finish(&zip);
+    return status;
+}
+
+static void parts_make_the_same_archive(void **state)
+{
+    counting *it = calloc(1, sizeof *it);
+    char *dir = test_temp_dir(), *whole = test_path(dir, "whole.zip"), *parts = test_path(dir, "parts.zip");
+    size_t n_wanted, n;
+
+    (void)state;
+    assert_non_null(it);
+    for (size_t i = 0; i < BIG; i++)
+        it->data[i] = (uint8_t)(i * i >> 8);
+    assert_int_equal(write_big(it, whole, false, NULL), QVK_OK);
+    for (int i = 0; i < 2; i++) {
+        uint8_t *wanted = test_read_file(whole, &n_wanted), *got;
+        it->borrowed = i;
+        assert_int_equal(write_big(it, parts, true, NULL), QVK_OK);
+        got = test_read_file(parts, &n);
+        assert_int_equal(n, n_wanted);
+        assert_memory_equal(got, wanted, n);
+        free(got);
+        free(wanted);
+    }
+    test_temp_dir_remove(&dir);
+    free(whole);
+    free(parts);
+    free(it);
+}
+
+static void a_part_that_fails_leaves_no_file(void **state)
+{
+    counting *it = calloc(1, sizeof *it);
+    char *dir = test_temp_dir(), *path = test_path(dir, "parts.zip");
+    qvk_error err;
+
+    (void)state;
+    assert_non_null(it);
+    it->failing = true;
+    assert_int_equal(write_big(it, path, true, &err), QVK_IO);
+    assert_string_equal(err.message, "the rest cannot be read");
+    assert_int_equal(access(path, F_OK), -1);
+    test_temp_dir_remove(&dir);
+    free(path);
+    free(it);
+}
+
+/* ---- layout ---------------------------------------------------------------------------------------------- */
 
 /* The layout of spec and torch: flags, descriptor with the checksum, padding field, ZIP64 end. */
 static void the_layout_is_torchs(void **state)
@@ -357,9 +467,15 @@ static void flipped_bytes_never_do_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_written_is_read_in_place), cmocka_unit_test(the_layout_is_torchs),
-        cmocka_unit_test(wrong_use_of_the_writer_is_found), cmocka_unit_test(compressed_entries_are_inflated),
-        cmocka_unit_test(broken_archives_are_refused),      cmocka_unit_test(zip64_archives_are_read),
+        cmocka_unit_test(what_is_written_is_read_in_place),
+        cmocka_unit_test(checksums_are_those_of_zlib),
+        cmocka_unit_test(parts_make_the_same_archive),
+        cmocka_unit_test(a_part_that_fails_leaves_no_file),
+        cmocka_unit_test(the_layout_is_torchs),
+        cmocka_unit_test(wrong_use_of_the_writer_is_found),
+        cmocka_unit_test(compressed_entries_are_inflated),
+        cmocka_unit_test(broken_archives_are_refused),
+        cmocka_unit_test(zip64_archives_are_read),
         cmocka_unit_test(flipped_bytes_never_do_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

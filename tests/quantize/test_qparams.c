@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "quantize/qparams.h"
+#include "quantize/weight_loops.h"
 #include "support/support.h"
 
 enum { COLUMNS = 8 };
@@ -202,6 +203,49 @@ static void what_is_not_finite_is_found(void **state)
     assert_false(qvk__weight_range(infinity, 3, &lo, &hi));
 }
 
+/* Vectors and what is left behind them: the same as one weight after the other. */
+static void loops_take_any_length(void **state)
+{
+    enum { MOST = 200 };
+    const qvk__rounding how = {9.7F, -7.0F, 8.0F, -1};
+    test_rng rng = test_rng_seed(11);
+    float weights[MOST + 1];
+    int8_t integers[MOST + 1];
+
+    (void)state;
+    test_rng_fill_uniform(&rng, weights, MOST + 1, -1.0F, 1.0F);
+    for (size_t n = 1; n <= MOST; n++) {
+        const float *from = weights + n % 2; /* any alignment */
+        float lo, hi, wanted_lo = from[0], wanted_hi = from[0];
+        integers[n] = 99;
+        assert_true(qvk__weight_range(from, n, &lo, &hi));
+        qvk__weight_round(&how, from, n, integers);
+        for (size_t i = 0; i < n; i++) {
+            wanted_lo = fminf(wanted_lo, from[i]);
+            wanted_hi = fmaxf(wanted_hi, from[i]);
+            assert_int_equal(integers[i],
+                             (int)rintf(fminf(fmaxf(from[i] * how.reciprocal, how.low), how.high)) - 1);
+        }
+        assert_true(lo == wanted_lo && hi == wanted_hi);
+        assert_int_equal(integers[n], 99);
+    }
+}
+
+static void every_place_is_looked_at(void **state)
+{
+    float weights[77] = {0}, lo, hi;
+
+    (void)state;
+    for (size_t i = 0; i < 77; i++) {
+        weights[i] = (float)NAN;
+        assert_false(qvk__weight_range(weights, 77, &lo, &hi));
+        weights[i] = -1.0F;
+        assert_true(qvk__weight_range(weights, 77, &lo, &hi));
+        assert_true(lo == -1.0F && hi == 0.0F);
+        weights[i] = 0.0F;
+    }
+}
+
 static void observers_form_scales(void **state)
 {
     const float eps_min_max = 1.1920929e-7F, eps_static = 0.000244140625F;
@@ -235,6 +279,8 @@ int main(void)
         cmocka_unit_test(zeros_have_the_smallest_scale),
         cmocka_unit_test(a_wider_scale_widens_the_arithmetic),
         cmocka_unit_test(what_is_not_finite_is_found),
+        cmocka_unit_test(loops_take_any_length),
+        cmocka_unit_test(every_place_is_looked_at),
         cmocka_unit_test(observers_form_scales),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
