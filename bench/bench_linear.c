@@ -1,200 +1,49 @@
 /*
  * Times quantized linears: chains of dependent layers with cold weights, activation quantization included,
- * and checks a sample of each result against the reference. One JSON object a line on stdout.
+ * and checks a sample of each result against the reference. One JSON object a line on stdout: first the
+ * device and its ceilings, then a line for each measurement with the share of the ceiling it reaches.
  *
- *   bench_linear [--device D] [--scheme 4w,8w,8da4w,8da8w] [--act f16|f32] [--shape NxK,...] [--m 1,128,...]
- * [--group G]
- *                [--layers L] [--runs R] [--cold MB] [--sweep row|mv|coopmat|splits|none] [--family 1..6]
- * [--json FILE]
+ *   bench_linear [--device D] [--scheme 4w,8w,8da4w,8da8w] [--act f16|f32] [--group G]
+ *                [--shape NxK,...] [--model llama-3.2-1b,...] [--m 1,128,...|all]
+ *                [--layers L] [--runs R] [--cold MB] [--json FILE]
+ *                [--sweep row|mv|coopmat|splits|none] [--family 1..6]
+ *
+ * --shape    weights to time; --model adds the linears of named models (bench/models.def)
+ * --m        rows of activations; all: 1,2,4,8,16,32,128,512,2048
+ * --layers   of a chain; left out: as many as keep the device time about the same
+ * --cold     MB that the copies of the weights take together at least
+ * --json     the same lines in a file
  */
-#include <math.h>
 #include <stdio.h>
 
 #include "core/dtype.h"
+#include "device_limits.h"
 #include "layer_chain.h"
-#include "reference/reference.h"
+#include "linear_layer.h"
 
-#define SAMPLE_ROWS    4
-#define SAMPLE_COLUMNS 16
+#define ALL_ROWS "1,2,4,8,16,32,128,512,2048"
 
 typedef struct options {
-    const char *device, *schemes, *shapes, *rows, *sweep, *json;
+    const char *device, *schemes, *shapes, *models, *rows, *sweep, *json;
     qvk_dtype act;
     int64_t group;
     uint32_t layers, runs, cold_mb;
     int family;
+    device_limits limits;
 } options;
 
-typedef struct scheme {
-    const char *name;
-    int bits;
-    bool dynamic;
-} scheme;
+/* A row of models.def: either a model's name, or one of its shapes. */
+typedef struct model_row {
+    const char *model, *layers;
+    int64_t N, K;
+    int count; /* layers of this shape */
+} model_row;
 
-static const scheme schemes[] = {{"4w", 4, false}, {"8w", 8, false}, {"8da4w", 4, true}, {"8da8w", 8, true}};
-
-/* One layer: values and their data, in the order of `enum`. */
-enum { X, WEIGHTS, WEIGHT_SCALES, Y, N_VALUES };
-
-typedef struct layer {
-    const scheme *scheme;
-    int64_t M, N, K, group; /* group 0: per channel */
-    qvk_dtype act;
-    qvk__graph graph;
-    qvk__constant constants[N_VALUES];
-    qvk_tensor values[N_VALUES];
-} layer;
-
-static uint64_t random_state = 0x9e3779b97f4a7c15u;
-
-static uint64_t random_bits(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
-static float random_float(void)
-{
-    return (float)(random_bits() >> 40) / 8388608.0f - 1.0f;
-}
-
-/* ---- building a layer ----------------------------------------------------------------------------------- */
-
-static void set_tensor(qvk_tensor *t, qvk_dtype dtype, int rank, int64_t a, int64_t b, bool allocate)
-{
-    *t = (qvk_tensor){.dtype = dtype, .rank = rank, .sizes = {a, b}};
-    if (allocate)
-        t->data = qvk__alloc_zeroed(qvk_tensor_bytes(t) + 64, 1);
-}
-
-static void fill(layer *l)
-{
-    for (int64_t i = 0; i < l->M * l->K; i++)
-        qvk__reference_set(&l->values[X], i, (double)random_float());
-    uint64_t *words = l->values[WEIGHTS].data;
-    for (uint64_t i = 0; i < qvk_tensor_bytes(&l->values[WEIGHTS]) / 8; i++)
-        words[i] = random_bits();
-    for (int64_t i = 0; i < qvk_tensor_numel(&l->values[WEIGHT_SCALES]); i++)
-        qvk__reference_set(
-            &l->values[WEIGHT_SCALES], i,
-            (double)((1.5f + random_float()) / (l->scheme->bits == 4 ? 4.0f : 64.0f) / sqrtf((float)l->K)));
-}
-
-/* Operators by [dynamic][8 bits]; the dynamic ones choose their scales, as in a loaded program. */
-static const qvk__op ops[2][2] = {{QVK__OP_ET_LINEAR_Q4GSW, QVK__OP_QVK_LINEAR_Q8GSW},
-                                  {QVK__OP_QVK_LINEAR_D8_Q4GSW, QVK__OP_QVK_LINEAR_D8_Q8GSW}};
-
-static void add_linear(layer *l)
-{
-    const qvk__arg args[] = {qvk__arg_from_value(X),
-                             qvk__arg_from_value(WEIGHTS),
-                             qvk__arg_from_value(WEIGHT_SCALES),
-                             qvk__arg_from_int(l->group ? l->group : l->K),
-                             {0}};
-    const int32_t y = Y;
-
-    qvk__graph_add_node(&l->graph, ops[l->scheme->dynamic][l->scheme->bits == 8], "linear", args, 5, &y, 1);
-}
-
-static void layer_make(layer *l, const scheme *s, qvk_dtype act, int64_t M, int64_t N, int64_t K,
-                       int64_t group)
-{
-    *l = (layer){.scheme = s, .M = M, .N = N, .K = K, .group = group, .act = act};
-    const int64_t groups = group ? (K + group - 1) / group : 1;
-    set_tensor(&l->values[X], act, 2, M, K, true);
-    set_tensor(&l->values[WEIGHTS], s->bits == 4 ? QVK_DTYPE_U8 : QVK_DTYPE_I8, 2, N,
-               s->bits == 4 ? (K + 7) / 8 * 4 : K, true);
-    set_tensor(&l->values[WEIGHT_SCALES], QVK_DTYPE_F32, 2, groups, N, true);
-    set_tensor(&l->values[Y], act, 2, M, N, false);
-    fill(l);
-    qvk__graph_init(&l->graph);
-    for (int i = 0; i < N_VALUES; i++) {
-        qvk__graph_add_value(&l->graph, NULL, &l->values[i]);
-        if (i == WEIGHTS || i == WEIGHT_SCALES) {
-            l->constants[i] =
-                (qvk__constant){.data = l->values[i].data, .bytes = qvk_tensor_bytes(&l->values[i])};
-            l->graph.values.data[i].constant = &l->constants[i];
-        }
-    }
-    add_linear(l);
-}
-
-static void layer_free(layer *l)
-{
-    for (int i = 0; i < N_VALUES; i++)
-        free(l->values[i].data);
-    qvk__graph_finish(&l->graph);
-}
-
-/* ---- checking a sample ---------------------------------------------------------------------------------- */
-
-/* The layer cut down to a few rows and neighbouring columns, for the reference. */
-static void cut_layer(const layer *l, const int64_t *rows, int64_t n_rows, int64_t first, int64_t columns,
-                      layer *small)
-{
-    layer_make(small, l->scheme, l->act, n_rows, columns, l->K, l->group);
-    const size_t row_bytes = (size_t)l->K * qvk_dtype_bytes(l->act);
-    const size_t weight_bytes = qvk_tensor_bytes(&l->values[WEIGHTS]) / (size_t)l->N;
-    for (int64_t i = 0; i < n_rows; i++)
-        memcpy((char *)small->values[X].data + (size_t)i * row_bytes,
-               (const char *)l->values[X].data + (size_t)rows[i] * row_bytes, row_bytes);
-    memcpy(small->values[WEIGHTS].data, (const char *)l->values[WEIGHTS].data + (size_t)first * weight_bytes,
-           (size_t)columns * weight_bytes);
-    for (int64_t g = 0; g < l->values[WEIGHT_SCALES].sizes[0]; g++)
-        memcpy((float *)small->values[WEIGHT_SCALES].data + g * columns,
-               (const float *)l->values[WEIGHT_SCALES].data + g * l->N + first, (size_t)columns * 4);
-    small->values[Y].data = qvk__alloc_zeroed(qvk_tensor_bytes(&small->values[Y]) + 16, 1);
-}
-
-static qvk_status run_reference(layer *l, qvk_error *err)
-{
-    for (size_t i = 0; i < l->graph.nodes.count; i++) {
-        const qvk__node *node = &l->graph.nodes.data[i];
-        qvk__arg args[QVK__MAX_PARAMS];
-        qvk_tensor outs[2];
-        for (int32_t a = 0; a < node->n_args; a++) {
-            args[a] = node->args[a];
-            if (args[a].kind == QVK__ARG_VALUE)
-                args[a] = (qvk__arg){.kind = QVK__ARG_TENSOR, .u.tensor = &l->values[node->args[a].u.value]};
-        }
-        for (int32_t o = 0; o < node->n_outs; o++)
-            outs[o] = l->values[node->outs[o]];
-        QVK__TRY(qvk__reference_run(node->op, args, node->n_args, outs, node->n_outs, err));
-    }
-    return QVK_OK;
-}
-
-/* Largest difference from the reference in a sample, relative to the sample's largest value. */
-static qvk_status sample_error(const layer *l, const void *y, double *out, qvk_error *err)
-{
-    const int64_t columns = QVK__MIN(l->N, SAMPLE_COLUMNS);
-    const int64_t firsts[] = {0, (l->N - columns) / 2, l->N - columns};
-    int64_t rows[SAMPLE_ROWS], n_rows = QVK__MIN(l->M, SAMPLE_ROWS);
-    qvk_tensor all = l->values[Y];
-    double worst = 0, largest = 0;
-
-    for (int64_t i = 0; i < n_rows; i++)
-        rows[i] = n_rows > 1 ? i * (l->M - 1) / (n_rows - 1) : 0;
-    all.data = (void *)(uintptr_t)y;
-    for (size_t f = 0; f < QVK__COUNT(firsts); f++) {
-        layer small;
-        cut_layer(l, rows, n_rows, firsts[f], columns, &small);
-        const qvk_status status = run_reference(&small, err);
-        for (int64_t i = 0; status == QVK_OK && i < n_rows * columns; i++) {
-            const double expected = qvk__reference_get(&small.values[Y], i);
-            const double actual =
-                qvk__reference_get(&all, rows[i / columns] * l->N + firsts[f] + i % columns);
-            worst = fmax(worst, isfinite(actual) ? fabs(actual - expected) : INFINITY);
-            largest = fmax(largest, fabs(expected));
-        }
-        layer_free(&small);
-        QVK__TRY(status);
-    }
-    *out = largest > 0 ? worst / largest : worst;
-    return QVK_OK;
-}
+static const model_row model_rows[] = {
+#define MODEL(name)                 {.model = name},
+#define LINEAR(layers, N, K, count) {NULL, layers, N, K, count},
+#include "models.def"
+};
 
 /* ---- measuring ------------------------------------------------------------------------------------------ */
 
@@ -210,38 +59,89 @@ static void print_line(const options *o, const char *line)
     }
 }
 
-static qvk_status measure(qvk__gpu *gpu, const options *o, layer *l, const qvk__linear_tuning *tuning,
-                          qvk_error *err)
+/* The first line: the device and what it reaches at best. */
+static qvk_status report_device(qvk__gpu *gpu, options *o, qvk_error *err)
+{
+    const qvk__gpu_caps *caps = qvk__gpu_caps_of(gpu);
+    const qvk_ceilings *top = &o->limits.ceilings;
+    char line[1024];
+
+    QVK__TRY(device_limits_measure(gpu, &o->limits, err));
+    snprintf(line, sizeof line,
+             "{\"device\": \"%s\", \"driver\": \"%s\", \"copy_gbps\": %.1f, \"f32_tflops\": %.3f, "
+             "\"f16_tflops\": %.3f, \"int8_tops\": %.3f, \"dispatch_us\": %.2f}",
+             caps->name, caps->driver, top->copy_gbps, top->f32_tflops, top->f16_tflops, top->int8_tops,
+             o->limits.dispatch_us);
+    if (o->json)
+        remove(o->json);
+    print_line(o, line);
+    return QVK_OK;
+}
+
+/* What a line begins with: which layer it is. */
+static int describe(const layer *l, char *line, size_t room)
+{
+    int used = snprintf(line, room,
+                        "{\"scheme\": \"%s\", \"act\": \"%s\", \"m\": %lld, \"n\": %lld, \"k\": %lld, "
+                        "\"group\": %lld",
+                        l->scheme->name, qvk_dtype_name(l->act), (long long)l->M, (long long)l->N,
+                        (long long)l->K, (long long)l->group);
+    if (l->model)
+        used +=
+            snprintf(line + used, room - (size_t)used,
+                     ", \"model\": \"%s\", \"layers\": \"%s\", \"count\": %d", l->model, l->names, l->count);
+    return used;
+}
+
+static void report(const options *o, const layer *l, const chain_result *r, double error)
+{
+    const double bytes = (double)layer_bytes(l), ops = layer_ops(l), us = r->median_us;
+    const layer_bound bound = device_limits_bound(&o->limits, bytes, ops, l->scheme->dynamic);
+    char line[2048];
+    const int used = describe(l, line, sizeof line);
+
+    snprintf(line + used, sizeof line - (size_t)used,
+             ", \"us\": %.2f, \"min_us\": %.2f, \"max_us\": %.2f, \"bytes\": %.0f, \"ops\": %.0f, "
+             "\"gbps\": %.1f, \"tops\": %.3f, \"bound\": \"%s\", \"share\": %.3f, \"floor\": %.2f, "
+             "\"error\": %.1e, \"copies\": %u, \"kernels\": \"%s\", \"specs\": \"%s\"}",
+             us, r->min_us, r->max_us, bytes, ops, bytes / us / 1e3, ops / us / 1e6, bound.name,
+             bound.us / us, us / bound.floor_us, error, r->n_copies, r->kernels, r->specs);
+    print_line(o, line);
+}
+
+static qvk_status time_layer(qvk__gpu *gpu, const options *o, layer *l, const qvk__linear_tuning *tuning,
+                             void *y, qvk_error *err)
 {
     /* About the same device time whatever the size. */
-    const double work = (double)l->M * (double)l->N * (double)l->K;
-    const uint32_t layers = o->layers ? o->layers : (uint32_t)fmin(60, fmax(6, 4e11 / work));
+    const double layers = QVK__MIN(60, QVK__MAX(6, 8e11 / layer_ops(l)));
     const chain_params params = {.graph = &l->graph,
                                  .values = l->values,
                                  .tuning = tuning,
-                                 .n_layers = layers,
+                                 .n_layers = o->layers ? o->layers : (uint32_t)layers,
                                  .n_runs = o->runs,
                                  .cold_bytes = (uint64_t)o->cold_mb << 20};
-    char line[1024];
     chain_result r;
     double error;
-    void *y = qvk__alloc_zeroed(qvk_tensor_bytes(&l->values[Y]) + 16, 1);
+
+    QVK__TRY(chain_run(gpu, &params, LAYER_Y, y, &r, err));
+    QVK__TRY(layer_error(l, y, &error, err));
+    report(o, l, &r, error);
+    return QVK_OK;
+}
+
+/* What the device has no kernel or no room for gets a line that says so; the run goes on. */
+static qvk_status measure(qvk__gpu *gpu, const options *o, layer *l, const qvk__linear_tuning *tuning,
+                          qvk_error *err)
+{
+    void *y = qvk__alloc_zeroed(qvk_tensor_bytes(&l->values[LAYER_Y]) + 16, 1);
     QVK__CHECK(y, err, QVK_OUT_OF_MEMORY, "no memory for the result");
-    qvk_status status = chain_run(gpu, &params, Y, y, &r, err);
-    if (status == QVK_OK)
-        status = sample_error(l, y, &error, err);
+    const qvk_status status = time_layer(gpu, o, l, tuning, y, err);
     free(y);
-    QVK__TRY(status);
-    const uint64_t weight_bytes = (uint64_t)(l->N * l->K * l->scheme->bits / 8);
-    snprintf(
-        line, sizeof line,
-        "{\"scheme\": \"%s\", \"act\": \"%s\", \"m\": %lld, \"n\": %lld, \"k\": %lld, \"group\": %lld, "
-        "\"us\": %.2f, \"min_us\": %.2f, \"gbps\": %.0f, \"tops\": %.2f, \"floor\": %.2f, \"error\": %.1e, "
-        "\"copies\": %u, \"kernels\": \"%s\", \"specs\": \"%s\"}",
-        l->scheme->name, qvk_dtype_name(l->act), (long long)l->M, (long long)l->N, (long long)l->K,
-        (long long)l->group, r.median_us, r.min_us, (double)weight_bytes / r.median_us / 1e3,
-        2.0 * work / r.median_us / 1e6, r.median_us / (2.9 + (double)weight_bytes / 3.15e6), error,
-        r.n_copies, r.kernels, r.specs);
+    if (status != QVK_UNSUPPORTED && status != QVK_OUT_OF_DEVICE_MEMORY)
+        return status;
+    char line[2048];
+    const int used = describe(l, line, sizeof line);
+    snprintf(line + used, sizeof line - (size_t)used, ", \"skipped\": \"%s\"}", err->message);
     print_line(o, line);
     return QVK_OK;
 }
@@ -335,30 +235,73 @@ static const char *next(const char *list)
     return comma ? comma + 1 : list + strlen(list);
 }
 
-static qvk_status run_all(qvk__gpu *gpu, const options *o, qvk_error *err)
+static qvk_status run_shape(qvk__gpu *gpu, const options *o, const model_row *shape, const char *model,
+                            qvk_error *err)
 {
-    for (const char *shape = o->shapes; *shape; shape = next(shape)) {
-        long long N, K;
-        QVK__CHECK(sscanf(shape, "%lldx%lld", &N, &K) == 2, err, QVK_INVALID_ARGUMENT, "--shape %s", shape);
-        for (size_t s = 0; s < QVK__COUNT(schemes); s++) {
-            if (!lists(o->schemes, schemes[s].name))
-                continue;
-            for (const char *m = o->rows; *m; m = next(m)) {
-                layer l;
-                layer_make(&l, &schemes[s], o->act, atoll(m), N, K, o->group);
-                const qvk_status status = run_layer(gpu, o, &l, err);
-                layer_free(&l);
-                QVK__TRY(status);
-            }
+    const char *rows = strcmp(o->rows, "all") == 0 ? ALL_ROWS : o->rows;
+
+    for (size_t s = 0; s < QVK__COUNT(linear_schemes); s++) {
+        if (!lists(o->schemes, linear_schemes[s].name))
+            continue;
+        for (const char *m = rows; *m; m = next(m)) {
+            layer l;
+            layer_make(&l, &linear_schemes[s], o->act, atoll(m), shape->N, shape->K, o->group);
+            l.model = model;
+            l.names = shape->layers;
+            l.count = shape->count;
+            const qvk_status status = run_layer(gpu, o, &l, err);
+            layer_free(&l);
+            QVK__TRY(status);
         }
     }
     return QVK_OK;
 }
 
+static qvk_status run_shapes(qvk__gpu *gpu, const options *o, qvk_error *err)
+{
+    for (const char *at = o->shapes; *at; at = next(at)) {
+        long long N, K;
+        QVK__CHECK(sscanf(at, "%lldx%lld", &N, &K) == 2 && N > 0 && K > 0, err, QVK_INVALID_ARGUMENT,
+                   "--shape %s: expected NxK, as in 4096x14336", at);
+        const model_row shape = {.N = N, .K = K};
+        QVK__TRY(run_shape(gpu, o, &shape, NULL, err));
+    }
+    return QVK_OK;
+}
+
+static qvk_status run_models(qvk__gpu *gpu, const options *o, qvk_error *err)
+{
+    const char *model = NULL;
+
+    for (size_t i = 0; i < QVK__COUNT(model_rows); i++)
+        if (model_rows[i].model)
+            model = model_rows[i].model;
+        else if (lists(o->models, model))
+            QVK__TRY(run_shape(gpu, o, &model_rows[i], model, err));
+    return QVK_OK;
+}
+
+static bool models_known(const char *list)
+{
+    for (const char *at = list; *at; at = next(at)) {
+        const size_t length = strcspn(at, ",");
+        bool known = false;
+        for (size_t i = 0; i < QVK__COUNT(model_rows) && !known; i++)
+            known = model_rows[i].model && strlen(model_rows[i].model) == length &&
+                    memcmp(model_rows[i].model, at, length) == 0;
+        if (!known) {
+            fprintf(stderr, "bench_linear: --model %.*s: not in bench/models.def\n", (int)length, at);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool read_options(int argc, char **argv, options *o)
 {
     *o = (options){.schemes = "4w,8w,8da4w,8da8w",
-                   .shapes = "4096x4096",
+                   .shapes = "",
+                   .models = "",
                    .rows = "1",
                    .sweep = "none",
                    .act = QVK_DTYPE_F16,
@@ -373,6 +316,8 @@ static bool read_options(int argc, char **argv, options *o)
             o->schemes = value;
         else if (strcmp(name, "--shape") == 0)
             o->shapes = value;
+        else if (strcmp(name, "--model") == 0)
+            o->models = value;
         else if (strcmp(name, "--m") == 0)
             o->rows = value;
         else if (strcmp(name, "--act") == 0)
@@ -394,7 +339,9 @@ static bool read_options(int argc, char **argv, options *o)
         else
             return false;
     }
-    return argc % 2 == 1;
+    if (!*o->shapes && !*o->models)
+        o->shapes = "4096x4096";
+    return argc % 2 == 1 && models_known(o->models);
 }
 
 int main(int argc, char **argv)
@@ -409,15 +356,12 @@ int main(int argc, char **argv)
     }
     const qvk__gpu_params params = {.device = o.device};
     qvk_status status = qvk__gpu_create(&params, &gpu, &err);
-    if (status == QVK_OK) {
-        const qvk__gpu_caps *caps = qvk__gpu_caps_of(gpu);
-        char line[1024];
-        snprintf(line, sizeof line, "{\"device\": \"%s\", \"driver\": \"%s\"}", caps->name, caps->driver);
-        if (o.json)
-            remove(o.json);
-        print_line(&o, line);
-        status = run_all(gpu, &o, &err);
-    }
+    if (status == QVK_OK)
+        status = report_device(gpu, &o, &err);
+    if (status == QVK_OK)
+        status = run_shapes(gpu, &o, &err);
+    if (status == QVK_OK)
+        status = run_models(gpu, &o, &err);
     qvk__gpu_destroy(&gpu);
     if (status != QVK_OK)
         fprintf(stderr, "bench_linear: %s\n", err.message);

@@ -4,7 +4,7 @@
 
 #include "core/dtype.h"
 
-#define MAX_PACKS  8
+#define MAX_PACKS  32
 #define MAX_COPIES 48
 
 typedef struct chain {
@@ -46,7 +46,7 @@ static qvk_status planner_pack(qvk__planner *planner, const qvk__pack *pack, qvk
 {
     chain *c = (chain *)planner;
 
-    QVK__CHECK(c->n_packs < MAX_PACKS, err, QVK_INTERNAL, "too many packed constants");
+    QVK__CHECK(c->n_packs < MAX_PACKS, err, QVK_UNSUPPORTED, "more than %d packed constants", MAX_PACKS);
     *out = (qvk__ref){.kind = QVK__REF_PACKED, .id = (int32_t)c->n_packs};
     c->packs[c->n_packs++] = *pack;
     return QVK_OK;
@@ -56,7 +56,7 @@ static qvk_status planner_scratch(qvk__planner *planner, uint64_t bytes, qvk__re
 {
     chain *c = (chain *)planner;
 
-    QVK__CHECK(c->n_scratch < MAX_PACKS, err, QVK_INTERNAL, "too much scratch memory");
+    QVK__CHECK(c->n_scratch < MAX_PACKS, err, QVK_UNSUPPORTED, "more than %d scratch buffers", MAX_PACKS);
     *out = (qvk__ref){.kind = QVK__REF_SCRATCH, .id = (int32_t)c->n_scratch};
     return qvk__gpu_buffer_create(c->gpu, QVK__GPU_MEMORY_DEVICE, bytes, &c->scratch[c->n_scratch++], err);
 }
@@ -65,7 +65,8 @@ static qvk_status planner_dispatch(qvk__planner *planner, const qvk__dispatch *d
 {
     chain *c = (chain *)planner;
 
-    QVK__CHECK(c->n_dispatches < CHAIN_MAX_DISPATCHES, err, QVK_INTERNAL, "too many dispatches");
+    QVK__CHECK(c->n_dispatches < CHAIN_MAX_DISPATCHES, err, QVK_UNSUPPORTED, "more than %d dispatches",
+               CHAIN_MAX_DISPATCHES);
     c->dispatches[c->n_dispatches++] = *dispatch;
     return QVK_OK;
 }
@@ -240,6 +241,7 @@ static qvk_status measure(chain *c, chain_result *result, qvk_error *err)
     qsort(us, n, sizeof *us, by_size);
     result->median_us = us[n / 2];
     result->min_us = us[0];
+    result->max_us = us[n - 1];
     return QVK_OK;
 }
 

@@ -10,7 +10,7 @@
 #include "kernels/linear.h"
 
 #define CHAIN_MAX_VALUES     16
-#define CHAIN_MAX_DISPATCHES 8
+#define CHAIN_MAX_DISPATCHES 32
 
 typedef struct chain_params {
     const qvk__graph *graph;
@@ -23,8 +23,8 @@ typedef struct chain_params {
 } chain_params;
 
 typedef struct chain_result {
-    double median_us, min_us; /* per layer */
-    uint64_t bytes, ops;      /* of a layer: least traffic, operations */
+    double median_us, min_us, max_us; /* per layer */
+    uint64_t bytes, ops;              /* of a layer: least traffic, operations */
     uint32_t n_copies;
     char kernels[256]; /* "a b c" */
     char specs[128];   /* of the last kernel */
