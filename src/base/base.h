@@ -163,12 +163,18 @@ void qvk__sha256_end(qvk__sha256 *sha, char hex[65]);
 typedef struct qvk__file {
     const uint8_t *data;
     uint64_t bytes;
+    int descriptor; /* open while data is not NULL */
 } qvk__file;
 qvk_status qvk__file_map(const char *path, qvk__file *out, qvk_error *err);
 void qvk__file_unmap(qvk__file *file);
-/* Lets pages go that hold these bytes of the file (what is not of the file is left alone); they are read
- * again when touched. Keeps the memory of a long pass small. */
-void qvk__file_forget_pages(const qvk__file *file, const void *data, uint64_t bytes);
+/*
+ * Copies bytes of the mapped file, given by where they are mapped, into `buffer` without touching their
+ * pages: for long passes, because a page that is touched costs more than its bytes copied, and stays in
+ * memory. Sets *out to the buffer; of bytes that are not of the file, to `data` itself. Thread-safe. Errors:
+ * QVK_IO.
+ */
+qvk_status qvk__file_read(const qvk__file *file, const void *data, uint64_t bytes, void *buffer,
+                          const void **out, qvk_error *err);
 
 /*
  * A file that appears whole or not at all: written beside its place as PATH.tmp.<pid>.<n>, then fsync and

@@ -25,8 +25,9 @@ qvk_status qvk__file_map(const char *path, qvk__file *out, qvk_error *err)
         data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         QVK__CHECK_GO(data != MAP_FAILED, err, QVK_IO, "%s: %s", path, strerror(errno));
     }
-    out->data = data;
-    out->bytes = (uint64_t)info.st_size;
+    *out = (qvk__file){data, (uint64_t)info.st_size, data ? fd : -1};
+    if (data)
+        return QVK_OK;
 done:
     close(fd);
     return status;
@@ -34,22 +35,39 @@ done:
 
 void qvk__file_unmap(qvk__file *file)
 {
-    if (file->data)
+    if (file->data) {
         munmap((void *)(uintptr_t)file->data, (size_t)file->bytes);
+        close(file->descriptor);
+    }
     memset(file, 0, sizeof *file);
 }
 
-void qvk__file_forget_pages(const qvk__file *file, const void *data, uint64_t bytes)
+static bool holds(const qvk__file *file, const void *data, uint64_t bytes)
 {
-    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     const uintptr_t start = (uintptr_t)file->data, from = (uintptr_t)data;
-    uint64_t offset;
+    return file->data && from >= start && from - start <= file->bytes &&
+           bytes <= file->bytes - (from - start);
+}
 
-    if (!file->data || from < start || from - start > file->bytes || bytes > file->bytes - (from - start))
-        return;
-    offset = (from - start) / page * page;
-    /* The mapping is private and read-only: nothing is lost. */
-    (void)madvise((void *)(start + offset), (size_t)(from - start + bytes - offset), MADV_DONTNEED);
+qvk_status qvk__file_read(const qvk__file *file, const void *data, uint64_t bytes, void *buffer,
+                          const void **out, qvk_error *err)
+{
+    uint8_t *to = buffer;
+
+    *out = data;
+    if (!holds(file, data, bytes))
+        return QVK_OK;
+    for (uint64_t at = (uint64_t)((const uint8_t *)data - file->data); bytes > 0;) {
+        const ssize_t n = pread(file->descriptor, to, (size_t)QVK__MIN(bytes, (uint64_t)1 << 30), (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        QVK__CHECK(n > 0, err, QVK_IO, "%s", n < 0 ? strerror(errno) : "the file has become shorter");
+        to += n;
+        at += (uint64_t)n;
+        bytes -= (uint64_t)n;
+    }
+    *out = buffer;
+    return QVK_OK;
 }
 
 static char *temporary_name(const char *path)

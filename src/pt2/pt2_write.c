@@ -152,21 +152,23 @@ static void free_table(payload_table *table)
 
 /* ---- payload files and their configuration ------------------------------------------------------------- */
 
+typedef struct plain_bytes {
+    const qvk__file *file; /* that they may be mapped from */
+    const uint8_t *data;
+} plain_bytes;
+
 static qvk_status get_plain(void *user, uint64_t offset, uint64_t bytes, void *buffer, const void **data,
                             qvk_error *err)
 {
-    (void)bytes;
-    (void)buffer;
-    (void)err;
-    *data = (const uint8_t *)user + offset;
-    return QVK_OK;
+    const plain_bytes *it = user;
+    return qvk__file_read(it->file, it->data + offset, bytes, buffer, data, err);
 }
 
-static qvk_status write_plain(qvk__zip_writer *zip, const char *name, const void *data, uint64_t bytes,
-                              qvk_error *err)
+static qvk_status write_plain(qvk__zip_writer *zip, const char *name, const qvk__file *file, const void *data,
+                              uint64_t bytes, qvk_error *err)
 {
-    const qvk__zip_source source = {
-        .bytes = bytes, .grain = 1, .get = get_plain, .user = (void *)(uintptr_t)data};
+    plain_bytes it = {file, data};
+    const qvk__zip_source source = {.bytes = bytes, .grain = 1, .get = get_plain, .user = &it};
     return qvk__zip_entry_write_parts(zip, name, &source, err);
 }
 
@@ -189,8 +191,8 @@ static qvk_status write_made_rows(qvk__zip_writer *zip, const char *name, const 
     return qvk__zip_entry_write_parts(zip, name, &source, err);
 }
 
-static qvk_status write_storage(qvk__zip_writer *zip, const payload_table *table, const shared_bytes *storage,
-                                qvk_error *err)
+static qvk_status write_storage(const qvk__exported *program, qvk__zip_writer *zip,
+                                const payload_table *table, const shared_bytes *storage, qvk_error *err)
 {
     const qvk__constant *constant = storage->constant;
     char name[64];
@@ -199,11 +201,12 @@ static qvk_status write_storage(qvk__zip_writer *zip, const payload_table *table
 
     snprintf(name, sizeof name, "%s%s%ld", table->folder, table->prefix, (long)storage->file);
     if (!constant)
-        return write_plain(zip, name, storage->data, (uint64_t)(storage->end - storage->data), err);
+        return write_plain(zip, name, &program->file, storage->data, (uint64_t)(storage->end - storage->data),
+                           err);
     if (constant->fill_rows)
         return write_made_rows(zip, name, constant, err);
     QVK__TRY(qvk__constant_bytes(constant, &bytes, err));
-    status = write_plain(zip, name, bytes, constant->bytes, err);
+    status = write_plain(zip, name, &program->file, bytes, constant->bytes, err);
     qvk__constant_release(constant, bytes);
     return status;
 }
@@ -250,10 +253,7 @@ static qvk_status write_table(const qvk__exported *program, qvk__zip_writer *zip
     for (size_t i = 0; i < table.n_payloads; i++) {
         const shared_bytes *storage = &table.storages[table.payloads[i].storage];
         if (storage->file == next) {
-            QVK__TRY_GO(write_storage(zip, &table, storage, err));
-            if (!storage->constant)
-                qvk__file_forget_pages(&program->file, storage->data,
-                                       (uint64_t)(storage->end - storage->data));
+            QVK__TRY_GO(write_storage(program, zip, &table, storage, err));
             next++;
         }
         qvk__string_add(&config, i ? ", " : "");

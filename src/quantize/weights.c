@@ -3,40 +3,85 @@
 #include "core/dtype.h"
 #include "quantize/weight_loops.h"
 
-enum { ROW_GRAIN = 16 };
+enum {
+    ROW_GRAIN = 16,
+    BLOCK_BYTES = 1 << 17 /* of float weights at a time: well within a processor's own cache */
+};
 
-static uint64_t row_bytes(const qvk__quantized_weight *w)
+/* ---- rows of the float weight --------------------------------------------------------------------------- */
+
+/* A pass over rows up to `last`, a block of them held. */
+typedef struct row_reader {
+    const qvk__quantized_weight *weight;
+    const uint8_t *bytes; /* of all rows */
+    const uint8_t *held;  /* rows [first, end) */
+    uint64_t first, end, last, row_bytes, block_rows;
+    uint8_t *block; /* where held points when the rows come from a file */
+    float *floats;  /* one row, converted */
+} row_reader;
+
+static void close_rows(row_reader *reader)
 {
-    return (uint64_t)w->columns * qvk_dtype_bytes(w->scheme.weight_dtype);
+    free(reader->block);
+    free(reader->floats);
 }
 
-/* A pass is through with these rows. */
-static void forget_rows(const qvk__quantized_weight *w, const uint8_t *bytes, uint64_t begin, uint64_t end)
+static qvk_status open_rows(const qvk__quantized_weight *w, const uint8_t *bytes, uint64_t last,
+                            row_reader *out, qvk_error *err)
 {
-    qvk__file_forget_pages(w->file, bytes + begin * row_bytes(w), (end - begin) * row_bytes(w));
+    row_reader reader = {.weight = w, .bytes = bytes, .last = last};
+
+    reader.row_bytes = (uint64_t)w->columns * qvk_dtype_bytes(w->scheme.weight_dtype);
+    reader.block_rows = QVK__MAX(BLOCK_BYTES / reader.row_bytes, (uint64_t)1);
+    reader.block = malloc((size_t)(reader.block_rows * reader.row_bytes));
+    reader.floats = malloc((size_t)w->columns * sizeof *reader.floats);
+    *out = reader;
+    if (reader.block && reader.floats)
+        return QVK_OK;
+    close_rows(out);
+    return qvk__fail(err, QVK_OUT_OF_MEMORY, "%s: out of memory", w->name);
 }
 
-/* ---- one row, one group --------------------------------------------------------------------------------- */
-
-/* One row as float32: in place where it already is, else converted into `buffer`. */
-static const float *row_floats(const qvk__quantized_weight *w, const uint8_t *bytes, uint64_t row,
-                               float *buffer)
+/* float32 values of one row: in place where they already are, else converted. */
+static const float *row_floats(const row_reader *reader, const uint8_t *row)
 {
-    uint64_t first = row * (uint64_t)w->columns;
+    const qvk_dtype dtype = reader->weight->scheme.weight_dtype;
 
-    if (w->scheme.weight_dtype == QVK_DTYPE_F32 && ((uintptr_t)bytes & 3) == 0)
-        return (const float *)(const void *)bytes + first;
-    if (w->scheme.weight_dtype == QVK_DTYPE_F32) {
-        memcpy(buffer, bytes + first * 4, (size_t)w->columns * 4);
-        return buffer;
+    if (dtype == QVK_DTYPE_F32 && ((uintptr_t)row & 3) == 0)
+        return (const float *)(const void *)row;
+    if (dtype == QVK_DTYPE_F32) {
+        memcpy(reader->floats, row, (size_t)reader->row_bytes);
+        return reader->floats;
     }
-    for (int64_t i = 0; i < w->columns; i++) {
+    for (int64_t i = 0; i < reader->weight->columns; i++) {
         uint16_t half;
-        memcpy(&half, bytes + (first + (uint64_t)i) * 2, sizeof half);
-        buffer[i] = w->scheme.weight_dtype == QVK_DTYPE_F16 ? qvk__f16_to_f32(half) : qvk__bf16_to_f32(half);
+        memcpy(&half, row + i * 2, sizeof half);
+        reader->floats[i] = dtype == QVK_DTYPE_F16 ? qvk__f16_to_f32(half) : qvk__bf16_to_f32(half);
     }
-    return buffer;
+    return reader->floats;
 }
+
+/* *out is valid until the next call. Rows are asked for in order. */
+static qvk_status read_row(row_reader *reader, uint64_t row, const float **out, qvk_error *err)
+{
+    const qvk__quantized_weight *w = reader->weight;
+
+    if (row >= reader->end) {
+        const void *held;
+        reader->first = row;
+        reader->end = QVK__MIN(row + reader->block_rows, reader->last);
+        QVK__TRY(qvk__error_context(err,
+                                    qvk__file_read(w->file, reader->bytes + row * reader->row_bytes,
+                                                   (reader->end - row) * reader->row_bytes, reader->block,
+                                                   &held, err),
+                                    "%s", w->name));
+        reader->held = held;
+    }
+    *out = row_floats(reader, reader->held + (row - reader->first) * reader->row_bytes);
+    return QVK_OK;
+}
+
+/* ---- scales --------------------------------------------------------------------------------------------- */
 
 static float load_scale(const qvk__quantized_weight *w, uint64_t index)
 {
@@ -82,26 +127,30 @@ typedef struct forming {
     const uint8_t *bytes; /* of the float weight */
 } forming;
 
+static qvk_status form_row(qvk__quantized_weight *w, uint64_t row, const float *values, qvk_error *err)
+{
+    for (int64_t g = 0; g < w->groups; g++)
+        QVK__CHECK(form_group(w, values + g * w->group_size, row * (uint64_t)w->groups + (uint64_t)g), err,
+                   QVK_UNSUPPORTED, "%s: row %llu holds NaN or an infinity, which no scale can represent",
+                   w->name, (unsigned long long)row);
+    return QVK_OK;
+}
+
 static qvk_status form_rows(void *user, uint64_t begin, uint64_t end, qvk_error *err)
 {
     const forming *it = user;
-    qvk__quantized_weight *w = it->weight;
-    float *buffer = qvk__alloc_zeroed((uint64_t)w->columns, sizeof *buffer);
-    bool finite = buffer != NULL;
-    uint64_t row = begin;
+    qvk_status status = QVK_OK;
+    row_reader reader;
 
-    for (; row < end && finite; row++) {
-        const float *values = row_floats(w, it->bytes, row, buffer);
-        for (int64_t g = 0; g < w->groups && finite; g++)
-            finite = form_group(w, values + g * w->group_size, row * (uint64_t)w->groups + (uint64_t)g);
+    QVK__TRY(open_rows(it->weight, it->bytes, end, &reader, err));
+    for (uint64_t row = begin; row < end; row++) {
+        const float *values;
+        QVK__TRY_GO(read_row(&reader, row, &values, err));
+        QVK__TRY_GO(form_row(it->weight, row, values, err));
     }
-    forget_rows(w, it->bytes, begin, end);
-    free(buffer);
-    QVK__CHECK(buffer, err, QVK_OUT_OF_MEMORY, "%s: out of memory", w->name);
-    QVK__CHECK(finite, err, QVK_UNSUPPORTED,
-               "%s: row %llu holds NaN or an infinity, which no scale can represent", w->name,
-               (unsigned long long)row - 1);
-    return QVK_OK;
+done:
+    close_rows(&reader);
+    return status;
 }
 
 static qvk_status form_all(qvk__quantized_weight *w, qvk_error *err)
@@ -117,23 +166,31 @@ static qvk_status form_all(qvk__quantized_weight *w, qvk_error *err)
 
 /* ---- second pass: integers, when they are asked for ----------------------------------------------------- */
 
+static void quantize_row(const qvk__quantized_weight *w, uint64_t row, const float *values, int8_t *out)
+{
+    for (int64_t g = 0; g < w->groups; g++) {
+        const uint64_t index = row * (uint64_t)w->groups + (uint64_t)g;
+        const int64_t at = g * w->group_size;
+        qvk__weight_quantize(&w->scheme, values + at, (size_t)w->group_size, load_scale(w, index),
+                             w->zero_points[index], out + at);
+    }
+}
+
 static qvk_status quantize_rows(const qvk__quantized_weight *w, const uint8_t *bytes, uint64_t begin,
                                 uint64_t end, int8_t *out, qvk_error *err)
 {
-    float *buffer = qvk__alloc_zeroed((uint64_t)w->columns, sizeof *buffer);
+    qvk_status status = QVK_OK;
+    row_reader reader;
 
-    QVK__CHECK(buffer, err, QVK_OUT_OF_MEMORY, "%s: out of memory", w->name);
-    for (uint64_t row = begin; row < end; row++) {
-        const float *values = row_floats(w, bytes, row, buffer);
-        for (int64_t g = 0; g < w->groups; g++, out += w->group_size) {
-            uint64_t index = row * (uint64_t)w->groups + (uint64_t)g;
-            qvk__weight_quantize(&w->scheme, values + g * w->group_size, (size_t)w->group_size,
-                                 load_scale(w, index), w->zero_points[index], out);
-        }
+    QVK__TRY(open_rows(w, bytes, end, &reader, err));
+    for (uint64_t row = begin; row < end; row++, out += w->columns) {
+        const float *values;
+        QVK__TRY_GO(read_row(&reader, row, &values, err));
+        quantize_row(w, row, values, out);
     }
-    forget_rows(w, bytes, begin, end);
-    free(buffer);
-    return QVK_OK;
+done:
+    close_rows(&reader);
+    return status;
 }
 
 static qvk_status fill_rows(const qvk__constant *constant, uint64_t begin, uint64_t end, void *dst,

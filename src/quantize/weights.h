@@ -12,7 +12,7 @@
  */
 typedef struct qvk__quantized_weight {
     const qvk__constant *source; /* the float weight */
-    const qvk__file *file;       /* that it may be mapped from: its pages are let go behind each pass */
+    const qvk__file *file;       /* that it may be mapped from */
     const char *name;            /* fully qualified, for messages */
     int64_t rows, columns, group_size, groups;
     qvk__weight_scheme scheme;

@@ -73,6 +73,32 @@ static void map_shows_the_bytes(void **state)
     qvk__file_unmap(&file); /* nothing left to do */
 }
 
+static void mapped_bytes_are_copied(void **state)
+{
+    scratch *place = *state;
+    static const char other[] = "not of the file";
+    const void *out = NULL;
+    char buffer[4];
+    qvk__file file;
+    qvk_error err;
+
+    assert_int_equal(qvk__file_write(place->path, "0123456789", 10, NULL), QVK_OK);
+    assert_int_equal(qvk__file_map(place->path, &file, NULL), QVK_OK);
+    assert_int_equal(qvk__file_read(&file, file.data + 6, 4, buffer, &out, NULL), QVK_OK);
+    assert_ptr_equal(out, buffer);
+    assert_memory_equal(buffer, "6789", 4);
+    assert_int_equal(qvk__file_read(&file, other, 4, buffer, &out, NULL), QVK_OK);
+    assert_ptr_equal(out, other); /* left where they are */
+    assert_int_equal(qvk__file_read(&file, file.data + 7, 4, buffer, &out, NULL), QVK_OK);
+    assert_ptr_equal(out, file.data + 7); /* as one byte is not of the file */
+    assert_int_equal(truncate(place->path, 8), 0);
+    assert_int_equal(qvk__file_read(&file, file.data + 6, 4, buffer, &out, &err), QVK_IO);
+    assert_string_equal(err.message, "the file has become shorter");
+    qvk__file_unmap(&file);
+    assert_int_equal(qvk__file_read(&file, other, 4, buffer, &out, NULL), QVK_OK);
+    assert_ptr_equal(out, other);
+}
+
 static void map_of_an_empty_file_is_empty(void **state)
 {
     scratch *place = *state;
@@ -273,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_SCRATCH(map_shows_the_bytes),
+        WITH_SCRATCH(mapped_bytes_are_copied),
         WITH_SCRATCH(map_of_an_empty_file_is_empty),
         WITH_SCRATCH(map_says_what_it_cannot_open),
         WITH_SCRATCH(writer_makes_the_file_at_commit_only),
