@@ -26,6 +26,7 @@ static void print_json(const qvk_device_info *devices, size_t n)
         json_int(&out, "subgroup_size", it->subgroup_size);
         json_int(&out, "memory_bytes", (int64_t)it->memory_bytes);
         json_int(&out, "max_buffer_bytes", (int64_t)it->max_buffer_bytes);
+        json_text(&out, "distrusted_kernels", it->distrusted);
         json_close(&out, '}');
     }
     json_close(&out, ']');
@@ -44,6 +45,8 @@ static void print_text(const qvk_device_info *devices, size_t n)
         printf("   subgroup size       %u\n", it->subgroup_size);
         printf("   features            %s\n", *it->features ? it->features : "none beyond Vulkan 1.1");
         printf("   cooperative matrix  %s\n", *it->coopmat ? it->coopmat : "none");
+        if (*it->distrusted)
+            printf("   kernels not used    %s (they failed their trial)\n", it->distrusted);
     }
 }
 

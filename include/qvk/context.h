@@ -38,7 +38,8 @@ typedef struct qvk_context_params {
                   * best Vulkan device: discrete, integrated, virtual, then CPU implementations */
     const char *
         disable; /* comma-separated features not to use, as qvk_device_info.features names them; NULL: none */
-    const char *cache_dir; /* folder for the pipeline cache; NULL: nothing kept on disk */
+    const char *cache_dir; /* folder for the pipeline cache and verdicts on kernels; NULL: nothing kept on
+                            * disk */
     bool validation;       /* load the Vulkan validation layer, with synchronization validation */
     uint32_t timeout_ms;   /* longest wait for the device; 0: 20 s (CPU implementations: 120 s) */
     qvk_log_fn log;        /* NULL: silent */
@@ -68,6 +69,9 @@ typedef struct qvk_device_info {
     uint32_t subgroup_size;
     uint64_t memory_bytes;
     uint64_t max_buffer_bytes; /* largest single storage buffer binding */
+    /* Comma-separated names of kernels that failed their trial on this device (with this driver) and are not
+     * used; "" for none known. Known are those this context tried, and those the cache folder tells of. */
+    char distrusted[1024];
 } qvk_device_info;
 
 /* The context's device. Filled in by value; never fails for a live context. */

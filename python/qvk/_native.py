@@ -47,6 +47,7 @@ class DeviceInfo(Structure):  # qvk_device_info
         ("subgroup_size", c_uint32),
         ("memory_bytes", c_uint64),
         ("max_buffer_bytes", c_uint64),
+        ("distrusted", c_char * 1024),
     ]
 
 

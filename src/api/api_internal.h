@@ -10,8 +10,9 @@
 #include "runtime/runtime.h"
 
 struct qvk_context {
-    atomic_int users; /* the caller and every module */
-    qvk__gpu *gpu;    /* NULL: reference executor */
+    atomic_int users;    /* the caller and every module */
+    qvk__gpu *gpu;       /* NULL: reference executor */
+    qvk__trials *trials; /* of the gpu; NULL without one */
     qvk_log_fn log;
     void *log_user;
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "runtime/measure.h"
+#include "runtime/trials.h"
 
 /* ---- features by name ----------------------------------------------------------------------------------- */
 
@@ -102,7 +103,10 @@ qvk_status qvk_context_create(const qvk_context_params *params, qvk_context **ou
         gpu_params.log_user = context;
         status = qvk__gpu_create(&gpu_params, &context->gpu, err);
     }
+    if (status == QVK_OK && context->gpu)
+        status = qvk__trials_create(context->gpu, params->log, params->log_user, &context->trials, err);
     if (status != QVK_OK) {
+        qvk__gpu_destroy(&context->gpu);
         free(context);
         return status;
     }
@@ -119,6 +123,7 @@ void qvk__context_release(qvk_context *context)
 {
     if (atomic_fetch_sub(&context->users, 1) != 1)
         return;
+    qvk__trials_destroy(&context->trials);
     qvk__gpu_destroy(&context->gpu);
     free(context);
 }
@@ -187,12 +192,22 @@ static void describe(const qvk__gpu_caps *caps, qvk_device_info *out)
     out->max_buffer_bytes = caps->max_storage_range;
 }
 
+static void describe_distrusted(const bool distrusted[QVK__KERNEL_COUNT], qvk_device_info *out)
+{
+    for (int i = 0; i < QVK__KERNEL_COUNT; i++)
+        if (distrusted[i])
+            add_list(out->distrusted, sizeof out->distrusted, ",", qvk__kernel_name((qvk__kernel)i));
+}
+
 void qvk_context_device(const qvk_context *context, qvk_device_info *out)
 {
     if (!context || !out)
         return;
     if (context->gpu) {
+        bool distrusted[QVK__KERNEL_COUNT];
         describe(qvk__gpu_caps_of(context->gpu), out);
+        qvk__trials_distrusted(context->trials, distrusted);
+        describe_distrusted(distrusted, out);
         return;
     }
     memset(out, 0, sizeof *out);
@@ -214,8 +229,12 @@ qvk_status qvk_device_list(const qvk_context_params *params, qvk_device_info *ou
     caps = qvk__alloc_zeroed(MAX_DEVICES, sizeof *caps);
     QVK__CHECK(caps, err, QVK_OUT_OF_MEMORY, "out of memory");
     QVK__TRY_GO(qvk__gpu_enumerate(&gpu_params, caps, &count, err));
-    for (uint32_t i = 0; i < count && i < *n && i < MAX_DEVICES; i++)
+    for (uint32_t i = 0; i < count && i < *n && i < MAX_DEVICES; i++) {
+        bool distrusted[QVK__KERNEL_COUNT];
         describe(&caps[i], &out[i]);
+        qvk__trials_read_distrusted(gpu_params.cache_dir, &caps[i], distrusted);
+        describe_distrusted(distrusted, &out[i]);
+    }
     *n = count;
 done:
     free(caps);

@@ -18,6 +18,7 @@ static qvk_status open_session(qvk_context *context, const char *name, const qvk
     const qvk__session_params session_params = {
         .verify = params && params->verify,
         .profile = params && params->profile,
+        .trials = context->trials,
         .log = context->log,
         .log_user = context->log_user,
     };

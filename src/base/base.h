@@ -199,6 +199,8 @@ qvk_status qvk__writer_patch(qvk__writer *writer, uint64_t at, const void *data,
                              qvk_error *err);
 qvk_status qvk__writer_commit(qvk__writer *writer, qvk_error *err);
 void qvk__writer_abandon(qvk__writer *writer);
+/* Makes the folders that `path`, a file's, lies in. */
+qvk_status qvk__folders_make(const char *path, qvk_error *err);
 /* Whole buffer in one go through a qvk__writer. */
 qvk_status qvk__file_write(const char *path, const void *data, uint64_t bytes, qvk_error *err);
 

@@ -229,6 +229,25 @@ done:
     return status;
 }
 
+qvk_status qvk__folders_make(const char *path, qvk_error *err)
+{
+    char *folder = strdup(path);
+    qvk_status status = QVK_OK;
+    int failure = 0;
+
+    QVK__CHECK(folder, err, QVK_OUT_OF_MEMORY, "%s: out of memory", path);
+    for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        failure = mkdir(folder, 0777) == 0 || errno == EEXIST ? 0 : errno; /* the last one tells */
+        *slash = '/';
+    }
+    if (failure)
+        status = qvk__fail(err, QVK_IO, "%.*s: %s", (int)(strrchr(folder, '/') - folder), folder,
+                           strerror(failure));
+    free(folder);
+    return status;
+}
+
 uint64_t qvk__clock_ns(void)
 {
     struct timespec now;

@@ -118,19 +118,25 @@ bool qvk__gpu_is_lost(const qvk__gpu *gpu)
 
 qvk_status qvk__gpu_cache_path(const qvk__gpu *gpu, const char *kind, char *out, size_t bytes, qvk_error *err)
 {
+    return qvk__gpu_cache_path_in(gpu->cache_dir, &gpu->caps, kind, out, bytes, err);
+}
+
+qvk_status qvk__gpu_cache_path_in(const char *cache_dir, const qvk__gpu_caps *caps, const char *kind,
+                                  char *out, size_t bytes, qvk_error *err)
+{
     char uuid[33];
-    if (!gpu->cache_dir) {
+    if (!cache_dir || !*cache_dir) {
         *out = '\0';
         return QVK_OK;
     }
     for (int i = 0; i < 16; i++)
-        snprintf(uuid + 2 * i, 3, "%02x", gpu->caps.uuid[i]);
+        snprintf(uuid + 2 * i, 3, "%02x", caps->uuid[i]);
     /* Some drivers never change their version number; their text has the build. */
-    uint64_t driver = qvk__hash64(gpu->caps.driver, strlen(gpu->caps.driver), gpu->caps.driver_version);
+    uint64_t driver = qvk__hash64(caps->driver, strlen(caps->driver), caps->driver_version);
     int length =
-        snprintf(out, bytes, "%s/%s_%s_%016llx.bin", gpu->cache_dir, kind, uuid, (unsigned long long)driver);
+        snprintf(out, bytes, "%s/%s_%s_%016llx.bin", cache_dir, kind, uuid, (unsigned long long)driver);
     QVK__CHECK(length > 0 && (size_t)length < bytes, err, QVK_INVALID_ARGUMENT, "%.60s...: path too long",
-               gpu->cache_dir);
+               cache_dir);
     return QVK_OK;
 }
 

@@ -130,6 +130,9 @@ void qvk__gpu_memory_budget(qvk__gpu *gpu, uint64_t *available, uint64_t *total)
  * driver. Empty text when nothing is kept on disk; QVK_INVALID_ARGUMENT when the path does not fit. */
 qvk_status qvk__gpu_cache_path(const qvk__gpu *gpu, const char *kind, char *out, size_t bytes,
                                qvk_error *err);
+/* The same for a device that is only listed, not created. */
+qvk_status qvk__gpu_cache_path_in(const char *cache_dir, const qvk__gpu_caps *caps, const char *kind,
+                                  char *out, size_t bytes, qvk_error *err);
 /* True once a call returned QVK_DEVICE_LOST: only destruction works from then on. */
 bool qvk__gpu_is_lost(const qvk__gpu *gpu);
 

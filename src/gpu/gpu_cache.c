@@ -4,7 +4,6 @@
  * VkPipelineCacheHeaderVersionOne) both fit this device and driver. Anything else is ignored with a line in
  * the log: a cache is never worth an error.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -89,22 +88,6 @@ qvk_status qvk__vulkan_cache_init(qvk__vulkan *gpu, qvk_error *err)
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
 
-static qvk_status make_folders(const char *dir, qvk_error *err)
-{
-    char path[1024];
-    QVK__CHECK(strlen(dir) < sizeof path, err, QVK_INVALID_ARGUMENT, "%.60s...: path too long", dir);
-    strcpy(path, dir);
-    for (char *c = path + 1; *c; c++) {
-        if (*c != '/')
-            continue;
-        *c = '\0';
-        mkdir(path, 0777); /* the last one tells */
-        *c = '/';
-    }
-    QVK__CHECK(mkdir(path, 0777) == 0 || errno == EEXIST, err, QVK_IO, "%s: %s", dir, strerror(errno));
-    return QVK_OK;
-}
-
 /* What another process stored since we read it is kept. */
 static void merge_from_disk(qvk__vulkan *gpu, const char *path)
 {
@@ -149,7 +132,7 @@ qvk_status qvk__vulkan_cache_save(qvk__gpu *base, qvk_error *err)
     QVK__TRY(qvk__gpu_cache_path(base, "pipelines", path, sizeof path, err));
     if (!*path || n_unsaved == 0)
         return QVK_OK;
-    qvk_status status = make_folders(base->cache_dir, err);
+    qvk_status status = qvk__folders_make(path, err);
     if (status == QVK_OK) {
         pthread_mutex_lock(&gpu->pipelines.save_lock);
         merge_from_disk(gpu, path);

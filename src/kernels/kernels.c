@@ -44,6 +44,13 @@ bool qvk__kernel_usable(qvk__kernel kernel, const qvk__gpu_caps *caps)
     return qvk__spirv_table[kernel].words && (kernels[kernel].caps & ~caps->flags) == 0;
 }
 
+bool qvk__planner_may_use(const qvk__planner *planner, qvk__kernel kernel)
+{
+    return qvk__kernel_usable(kernel, planner->caps) &&
+           planner->caps->max_buffers >= kernels[kernel].n_buffers &&
+           !(planner->distrusted && planner->distrusted[kernel]);
+}
+
 qvk__plan_fn qvk__plan_of(qvk__op op)
 {
     return op > QVK__OP_NONE && op < QVK__OP_COUNT ? planners[op] : NULL;

@@ -91,6 +91,7 @@ struct qvk__planner {
     const qvk__gpu_caps *caps;
     bool fp16_math; /* fp16 tensors may be multiplied in fp16 (sums are fp32 always) */
     const struct qvk__linear_tuning *linear_tuning; /* src/kernels/linear.h; NULL: none */
+    const bool *distrusted; /* per kernel: it computes wrongly on this device; NULL: none does */
     const qvk__graph *graph;
     /* Current shape of a tensor value (within its bound). */
     const qvk_tensor *(*desc)(qvk__planner *planner, int32_t value);
@@ -114,6 +115,9 @@ struct qvk__planner {
  * then.
  */
 typedef qvk_status (*qvk__plan_fn)(qvk__planner *planner, const qvk__node *node, qvk_error *err);
+
+/* The device has what the kernel needs, buffers included, and the kernel is not distrusted. */
+bool qvk__planner_may_use(const qvk__planner *planner, qvk__kernel kernel);
 
 /* NULL: no device version of this operator. */
 qvk__plan_fn qvk__plan_of(qvk__op op);

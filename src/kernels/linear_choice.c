@@ -9,12 +9,6 @@ static bool is_float(const qvk__linear_call *c)
     return c->activation == QVK__ACTIVATION_FLOAT;
 }
 
-static bool has(const qvk__planner *planner, qvk__kernel kernel)
-{
-    return qvk__kernel_usable(kernel, planner->caps) &&
-           planner->caps->max_buffers >= qvk__kernel_info_of(kernel)->n_buffers;
-}
-
 /* Splits `n` into as few parts of at most `most` as possible, all about equal. */
 static uint64_t even_part(uint64_t n, uint64_t most)
 {
@@ -101,10 +95,13 @@ static uint32_t cpu_flush(const qvk__linear_call *c)
     return c->weights.n_groups == 1 ? 16 : power_of_two_in(c->weights.group_padded, 64) / 8;
 }
 
-static void choose_cpu(qvk__linear_call *c, qvk__linear_choice *out)
+static bool choose_cpu(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
 {
     const uint64_t panels = qvk__div_up(c->weights.N, PANEL);
 
+    /* Made for 8 invocations a subgroup, which is what LLVM makes of 256-bit vectors. */
+    if (planner->caps->type != QVK__GPU_CPU || planner->caps->subgroup_size != 8)
+        return false;
     *out = (qvk__linear_choice){
         .family = QVK__LINEAR_CPU, .k_align = 64, .group_align = 8, .chunk_bytes = 32, .invocations = 1};
     lay_out(c, out);
@@ -127,13 +124,7 @@ static void choose_cpu(qvk__linear_call *c, qvk__linear_choice *out)
     out->rows = tm * rows_a_word;
     out->columns = tn * PANEL;
     SET_SPECS(out, (uint32_t)tm, (uint32_t)tn, cpu_flush(c));
-}
-
-static bool fits_cpu(const qvk__planner *planner)
-{
-    /* Made for 8 invocations a subgroup, which is what LLVM makes of 256-bit vectors. */
-    return planner->caps->type == QVK__GPU_CPU && planner->caps->subgroup_size == 8 &&
-           has(planner, QVK__KERNEL_LINEAR_F32_QB4W_CPU);
+    return qvk__planner_may_use(planner, out->kernel);
 }
 
 /* ---- a few rows ----------------------------------------------------------------------------------------- */
@@ -194,7 +185,7 @@ static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__lin
                                 .writes_narrow = true};
     lay_out(c, out);
     out->kernel = mv_kernels[IS(c, 8)][mv_activation(c, out)];
-    if (!has(planner, out->kernel))
+    if (!qvk__planner_may_use(planner, out->kernel))
         return false;
 
     const uint64_t panels = qvk__div_up(c->weights.N, PANEL);
@@ -301,7 +292,7 @@ static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__li
     out->columns = per_group * PANEL;
     SET_SPECS(out, threads, per_group, ahead, (uint32_t)c->weights.k_padded,
               one_group ? 0 : (uint32_t)(c->weights.group_padded / chunk), caps->subgroup_size);
-    return has(planner, out->kernel) &&
+    return qvk__planner_may_use(planner, out->kernel) &&
            row_shared(c, threads, per_group, caps->subgroup_size) <= caps->shared_bytes;
 }
 
@@ -316,7 +307,9 @@ static void use_int8_rows(const qvk__linear_call *c, qvk__linear_choice *out)
 
 static bool choose_tile(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
 {
-    const bool dot8 = has(planner, QVK__KERNEL_LINEAR_QD8_QB4W_TILE_DOT8);
+    const qvk__kernel plain = IS(c, 8) ? QVK__KERNEL_LINEAR_QD8_QB8W_TILE : QVK__KERNEL_LINEAR_QD8_QB4W_TILE;
+    const qvk__kernel dot8 =
+        IS(c, 8) ? QVK__KERNEL_LINEAR_QD8_QB8W_TILE_DOT8 : QVK__KERNEL_LINEAR_QD8_QB4W_TILE_DOT8;
     const uint32_t tm = c->M <= 16 ? 1 : c->M <= 32 ? 2 : 4, tn = 4;
 
     if (planner->caps->type == QVK__GPU_CPU || planner->caps->max_invocations < 256)
@@ -334,14 +327,11 @@ static bool choose_tile(const qvk__planner *planner, qvk__linear_call *c, qvk__l
         out->kernel = IS(c, 8) ? QVK__KERNEL_LINEAR_F32_QB8W_TILE : QVK__KERNEL_LINEAR_F32_QB4W_TILE;
         out->form = is_whole(c) && c->x_dtype == QVK_DTYPE_F32 ? QVK__FORM_AS_IS : QVK__FORM_F32;
     } else {
-        out->kernel = IS(c, 8)
-                          ? dot8 ? QVK__KERNEL_LINEAR_QD8_QB8W_TILE_DOT8 : QVK__KERNEL_LINEAR_QD8_QB8W_TILE
-                      : dot8 ? QVK__KERNEL_LINEAR_QD8_QB4W_TILE_DOT8
-                             : QVK__KERNEL_LINEAR_QD8_QB4W_TILE;
+        out->kernel = qvk__planner_may_use(planner, dot8) ? dot8 : plain;
         use_int8_rows(c, out);
     }
     SET_SPECS(out, tm, tn, c->weights.n_groups == 1, power_of_two_in(c->weights.group_padded / 4, 8));
-    return has(planner, out->kernel);
+    return qvk__planner_may_use(planner, out->kernel);
 }
 
 /* ---- many rows, cooperative matrices -------------------------------------------------------------------- */
@@ -382,6 +372,13 @@ static qvk__coopmat_tile coopmat_tile(const qvk__planner *planner, uint64_t rows
     return coopmat_tiles[i];
 }
 
+qvk__kernel qvk__linear_sum_kernel(const qvk__linear_call *call)
+{
+    return is_float(call) ? QVK__KERNEL_LINEAR_SUM_FLOAT
+           : IS(call, 4)  ? QVK__KERNEL_LINEAR_SUM_QD8_QB4W
+                          : QVK__KERNEL_LINEAR_SUM_QD8_QB8W;
+}
+
 /* Both tiles with their padding, a stage's scales, and a 16 x 16 matrix. */
 static uint64_t coopmat_shared(const qvk__coopmat_tile *t, uint32_t scales)
 {
@@ -396,12 +393,13 @@ static uint32_t coopmat_splits(const qvk__planner *planner, const qvk__linear_ca
 {
     enum { MIN_STAGES = 8 };
     const qvk__linear_tuning *tuning = planner->linear_tuning;
+    const bool can_sum = qvk__planner_may_use(planner, qvk__linear_sum_kernel(c));
     const uint64_t units = QVK__MAX(planner->caps->compute_units, 16);
     const uint64_t tiles = qvk__div_up(c->M, how->rows) * qvk__div_up(c->weights.N, how->columns);
     const uint64_t most = c->weights.k_padded / how->k_align / MIN_STAGES;
     const uint64_t wanted = tuning && tuning->splits ? tuning->splits : groups_a_unit * units / tiles;
 
-    return (uint32_t)QVK__MAX(QVK__MIN(wanted, most), 1);
+    return can_sum ? (uint32_t)QVK__MAX(QVK__MIN(wanted, most), 1) : 1;
 }
 
 static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
@@ -442,7 +440,7 @@ static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk
               tile.buffers, one_group, scales);
     /* At the end each subgroup has 16 rows of the weights' tile to itself. */
     return threads <= caps->max_invocations && coopmat_shared(&tile, scales) <= caps->shared_bytes &&
-           tile.warps_m <= tile.frags_n * tile.buffers && has(planner, out->kernel);
+           tile.warps_m <= tile.frags_n * tile.buffers && qvk__planner_may_use(planner, out->kernel);
 }
 
 /* Padding small groups to the coarser grain of matrices must not double the work. */
@@ -455,10 +453,8 @@ void qvk__linear_choose(const qvk__planner *planner, qvk__linear_call *call, qvk
 {
     const qvk__linear_family family = planner->linear_tuning ? planner->linear_tuning->family : 0;
 
-    if ((family == 0 || family == QVK__LINEAR_CPU) && fits_cpu(planner)) {
-        choose_cpu(call, out);
+    if ((family == 0 || family == QVK__LINEAR_CPU) && choose_cpu(planner, call, out))
         return;
-    }
     if ((family == 0 || family == QVK__LINEAR_ROW) && planner->caps->type != QVK__GPU_CPU &&
         choose_row(planner, call, out))
         return;

@@ -38,6 +38,9 @@ typedef struct qvk__linear_choice {
     bool writes_narrow;     /* writes float16 and int8 results, where rows are whole words */
 } qvk__linear_choice;
 
+/* Adds up the parts of a product whose k is split. */
+qvk__kernel qvk__linear_sum_kernel(const qvk__linear_call *call);
+
 /* Fills in weights.group_padded, k_padded and chunk_bytes of the call too. */
 void qvk__linear_choose(const qvk__planner *planner, qvk__linear_call *call, qvk__linear_choice *out);
 

@@ -40,9 +40,10 @@ typedef struct prepared {
 /* ---- activations ---------------------------------------------------------------------------------------- */
 
 /* `threads`: of a work group. */
-static qvk__kernel prepare_kernel(const qvk__gpu_caps *caps, const qvk__linear_call *c,
+static qvk__kernel prepare_kernel(const qvk__planner *planner, const qvk__linear_call *c,
                                   qvk__activation_form form, uint32_t *threads)
 {
+    const qvk__gpu_caps *caps = planner->caps;
     const prepare_kernels *set = prepares;
 
     while (set->x != c->x_dtype)
@@ -50,7 +51,7 @@ static qvk__kernel prepare_kernel(const qvk__gpu_caps *caps, const qvk__linear_c
     *threads = 64;
     if (c->activation != QVK__ACTIVATION_CHOSEN)
         return set->kernels[form];
-    if (caps->type == QVK__GPU_CPU && qvk__kernel_usable(set->choosing[1][form], caps)) {
+    if (caps->type == QVK__GPU_CPU && qvk__planner_may_use(planner, set->choosing[1][form])) {
         *threads = caps->subgroup_size;
         return set->choosing[1][form];
     }
@@ -80,7 +81,7 @@ static qvk_status prepare(qvk__planner *planner, const qvk__linear_call *c, cons
     out->row_words = w->K * qvk_dtype_bytes(c->x_dtype) / 4;
     if (how->form == QVK__FORM_AS_IS)
         return QVK_OK;
-    d.kernel = prepare_kernel(planner->caps, c, how->form, &threads);
+    d.kernel = prepare_kernel(planner, c, how->form, &threads);
     out->row_words = row_words(c, how->form);
     QVK__TRY(planner->scratch(planner, rows * out->row_words * 4, &out->buffer, err));
     qvk__dispatch_read(&d, x);
@@ -177,9 +178,7 @@ static qvk_status sum_part(qvk__planner *planner, const product *p, uint64_t fir
 {
     const qvk__linear_weights *w = &p->call->weights;
     const uint64_t M = p->call->M, threads = 64;
-    qvk__dispatch d = {.kernel = p->call->activation == QVK__ACTIVATION_FLOAT ? QVK__KERNEL_LINEAR_SUM_FLOAT
-                                 : qvk__linear_bits(w->format) == 4 ? QVK__KERNEL_LINEAR_SUM_QD8_QB4W
-                                                                    : QVK__KERNEL_LINEAR_SUM_QD8_QB8W};
+    qvk__dispatch d = {.kernel = qvk__linear_sum_kernel(p->call)};
 
     qvk__dispatch_read(&d, p->x.buffer);
     qvk__dispatch_read(&d, p->partials);

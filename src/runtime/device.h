@@ -50,6 +50,7 @@ typedef struct qvk__variant {
 struct qvk__device_engine {
     qvk__gpu *gpu;
     const qvk__gpu_caps *caps;
+    bool distrusted[QVK__KERNEL_COUNT]; /* kernels that failed their trial when this engine wanted them */
     qvk__weights weights;
     QVK__VEC(qvk__variant *) variants;
     qvk__variant *current;

@@ -103,6 +103,8 @@ static qvk_status create(qvk__engine *engine, qvk_error *err)
 
     device->gpu = engine->gpu;
     device->caps = qvk__gpu_caps_of(engine->gpu);
+    if (engine->params.distrusted)
+        memcpy(device->distrusted, engine->params.distrusted, sizeof device->distrusted);
     device->weights.gpu = engine->gpu;
     device->weights.graph = &engine->graph;
     device->dynamic = has_symbols(&engine->graph);

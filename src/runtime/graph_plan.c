@@ -150,6 +150,8 @@ static planning start(const qvk__plan_source *source, qvk__plan *plan)
     return (planning){
         .base = {.caps = source->caps,
                  .fp16_math = (source->caps->flags & QVK__CAP_FP16) != 0,
+                 .linear_tuning = source->tuning,
+                 .distrusted = source->distrusted,
                  .graph = source->host->graph,
                  .desc = ask_desc,
                  .symbol = ask_symbol,

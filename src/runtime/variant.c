@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "runtime/trials.h"
+
 enum { MAX_VARIANTS = 8 };
 
 void qvk__variant_destroy(qvk__device_engine *device, qvk__variant **variant)
@@ -171,16 +173,48 @@ static void leave_room(qvk__plan *plan)
         plan->scratch.data[i].bytes = qvk__round_up(plan->scratch.data[i].bytes * 3 / 2, 256);
 }
 
+static qvk__plan_source plan_source(qvk__engine *engine)
+{
+    qvk__device_engine *device = engine->device;
+    return (qvk__plan_source){.caps = device->caps,
+                              .host = &engine->host,
+                              .weights = &device->weights,
+                              .distrusted = device->distrusted,
+                              .tuning = engine->params.linear_tuning};
+}
+
+/* Plans until every kernel that needs a trial has passed it: what fails gives way to the next family. */
+static qvk_status plan_trusted(qvk__engine *engine, qvk__plan *out, qvk_error *err)
+{
+    qvk__device_engine *device = engine->device;
+    const qvk__plan_source source = plan_source(engine);
+    const size_t n_weights = device->weights.list.count;
+    bool refused = false;
+    qvk_status status;
+
+    do {
+        /* What a refused plan wanted packed was not uploaded yet, and owns nothing. */
+        device->weights.list.count = n_weights;
+        QVK__TRY(qvk__plan_make(&source, out, err));
+        if (!engine->params.trials)
+            return QVK_OK;
+        status = qvk__trials_check(engine->params.trials, out->dispatches.data, out->dispatches.count,
+                                   device->distrusted, &refused, err);
+        if (status != QVK_OK || refused)
+            qvk__plan_finish(out);
+    } while (status == QVK_OK && refused);
+    return status;
+}
+
 qvk_status qvk__variant_select(qvk__engine *engine, qvk_error *err)
 {
     qvk__device_engine *device = engine->device;
-    const qvk__plan_source source = {device->caps, &engine->host, &device->weights};
     qvk__variant *variant;
     qvk__plan plan = {0};
     uint64_t key;
 
     device->current = NULL;
-    QVK__TRY(qvk__plan_make(&source, &plan, err));
+    QVK__TRY(plan_trusted(engine, &plan, err));
     key = qvk__plan_key(&plan, engine->graph.nodes.count);
     variant = find(device, &plan, key);
     if (variant) {
@@ -212,7 +246,7 @@ static bool scratch_fits(const qvk__variant *variant, size_t node, const qvk__pl
 qvk_status qvk__variant_adjust(qvk__engine *engine, qvk_error *err)
 {
     qvk__device_engine *device = engine->device;
-    const qvk__plan_source source = {device->caps, &engine->host, &device->weights};
+    const qvk__plan_source source = plan_source(engine);
     qvk__variant *variant = device->current;
 
     if (!variant || variant->dynamic != device->dynamic)

@@ -54,5 +54,35 @@ check "devices are listed" stdout_has "^0  " "$qvk" devices
 check "devices --json is JSON" json 'd["devices"][0]["index"] == 0 and d["devices"][0]["name"]' "$qvk" devices --json
 check "the cache folder is used" sh -c 'QVK_CACHE_DIR=$1/cache "$2" run "$3" --random 1 && [ -n "$(ls "$1/cache")" ]' \
     sh "$work" "$qvk" "$model"
+
+# Verdicts on kernels beside the pipeline cache: as if those tried had failed (24 bytes of header with the checksum at
+# 16, entries of 64 bytes with the verdict at 56). Devices on which the model needs no kernel on trial keep no file.
+distrust() {
+    python3 - "$1" <<'END'
+import struct
+import sys
+
+data = bytearray(open(sys.argv[1], "rb").read())
+for at in range(24, len(data), 64):
+    data[at + 56] = 2
+checksum = 0xCBF29CE484222325
+for byte in data[24:]:
+    checksum = (checksum ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+data[16:24] = struct.pack("<Q", checksum ^ checksum >> 32)
+open(sys.argv[1], "wb").write(data)
+END
+}
+check "without verdicts no kernel is distrusted" json 'all(x["distrusted_kernels"] == "" for x in d["devices"])' \
+    env QVK_CACHE_DIR="$work/cache" "$qvk" devices --json
+for verdicts in "$work/cache"/trials_*.bin; do
+    [ -f "$verdicts" ] || continue
+    distrust "$verdicts"
+    check "devices tells of kernels that failed" json 'any("linear_" in x["distrusted_kernels"] for x in d["devices"])' \
+        env QVK_CACHE_DIR="$work/cache" "$qvk" devices --json
+    check "devices tells so in text" stdout_has "kernels not used    linear_" \
+        env QVK_CACHE_DIR="$work/cache" "$qvk" devices
+    check "other kernels take their place" env QVK_CACHE_DIR="$work/cache" \
+        "$qvk" run "$model" --input "$input" --expect "$wanted"
+done
 check "a feature can be switched off" env QVK_DISABLE=dot8,fp16 "$qvk" run "$model" --input "$input" --expect "$wanted"
 finish

@@ -138,6 +138,7 @@ static atomic_long alive[KIND_COUNT];
     X(vkEnumerateDeviceExtensionProperties)                                                                  \
     X(vkAllocateMemory)                                                                                      \
     X(vkFreeMemory)                                                                                          \
+    X(vkCreateShaderModule)                                                                                  \
     X(vkCreateComputePipelines)                                                                              \
     X(vkGetFenceStatus)                                                                                      \
     X(vkWaitForFences)                                                                                       \
@@ -323,6 +324,33 @@ static VKAPI_ATTR void VKAPI_CALL watched_vkFreeMemory(VkDevice device, VkDevice
         atomic_fetch_sub(&alive[KIND_MEMORY], 1);
     }
     real.vkFreeMemory(device, memory, allocator);
+}
+
+/* SPIR-V instructions begin with a word of their length and opcode; five words of header come first. */
+static void add_instead_of_multiply(uint32_t *words, size_t n)
+{
+    enum { OP_FADD = 129, OP_FMUL = 133 };
+    for (size_t i = 5; i < n && words[i] >> 16 != 0; i += words[i] >> 16)
+        if ((words[i] & 0xffff) == OP_FMUL)
+            words[i] = (words[i] & 0xffff0000) | OP_FADD;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL watched_vkCreateShaderModule(VkDevice device,
+                                                                   const VkShaderModuleCreateInfo *create,
+                                                                   ALLOCATOR, VkShaderModule *out)
+{
+    VkShaderModuleCreateInfo changed = *create;
+    uint32_t *words;
+    if (!proxy.miscompiled || create->pCode != proxy.miscompiled)
+        return proxy_vkCreateShaderModule(device, create, allocator, out);
+    words = malloc(create->codeSize);
+    assert_non_null(words);
+    memcpy(words, create->pCode, create->codeSize);
+    add_instead_of_multiply(words, create->codeSize / sizeof *words);
+    changed.pCode = words;
+    const VkResult result = proxy_vkCreateShaderModule(device, &changed, allocator, out);
+    free(words);
+    return result;
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL

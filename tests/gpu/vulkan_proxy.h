@@ -28,6 +28,9 @@ typedef struct vulkan_proxy {
     bool no_functions;    /* the loader has nothing */
     uint32_t instance_version;    /* of the loader; 0: its own */
     const char *missing_function; /* neither loader nor driver has it */
+    /* The driver's compiler makes sums of this module's float products (by address, as in
+     * qvk__gpu_pipeline_params.spirv). */
+    const uint32_t *miscompiled;
 } vulkan_proxy;
 
 extern vulkan_proxy proxy;
