@@ -73,3 +73,19 @@ void qvk__constant_release(const qvk__constant *constant, const void *bytes)
     else if (bytes && (!constant->data || constant->strided))
         free((void *)(uintptr_t)bytes);
 }
+
+bool qvk__constant_has_rows(const qvk__constant *constant, uint64_t row_bytes)
+{
+    return constant->data ? !constant->strided : constant->fill_rows && constant->row_bytes == row_bytes;
+}
+
+qvk_status qvk__constant_rows(const qvk__constant *constant, uint64_t row_bytes, uint64_t begin, uint64_t end,
+                              void *buffer, const void **out, qvk_error *err)
+{
+    if (constant->data) {
+        *out = (const uint8_t *)constant->data + begin * row_bytes;
+        return QVK_OK;
+    }
+    *out = buffer;
+    return constant->fill_rows(constant, begin, end, buffer, err);
+}

@@ -51,6 +51,12 @@ struct qvk__constant {
  * qvk__constant_release(constant, bytes). */
 qvk_status qvk__constant_bytes(const qvk__constant *constant, const void **out, qvk_error *err);
 void qvk__constant_release(const qvk__constant *constant, const void *bytes);
+/* Can rows of this many bytes be had without the others? */
+bool qvk__constant_has_rows(const qvk__constant *constant, uint64_t row_bytes);
+/* Rows [begin, end) of one that can: *out is `data` itself or `buffer`, which has room for them. Thread-safe.
+ */
+qvk_status qvk__constant_rows(const qvk__constant *constant, uint64_t row_bytes, uint64_t begin, uint64_t end,
+                              void *buffer, const void **out, qvk_error *err);
 
 typedef enum qvk__value_kind {
     QVK__VALUE_TENSOR = 0,

@@ -2,6 +2,8 @@
 
 #include "core/dtype.h"
 
+enum { SOURCE_BYTES = 1 << 17 }; /* of integers that are unpacked at a time */
+
 typedef struct derived {
     qvk__weight weight;
     const qvk__constant *source;
@@ -10,6 +12,9 @@ typedef struct derived {
     int64_t width;   /* padded row width of the result */
     bool transposed; /* scales; convolution weights */
     int64_t groups;  /* convolution */
+    /* Instead of a fill of the whole; rows are `width` bytes. */
+    qvk_status (*fill_rows)(const qvk__constant *constant, uint64_t begin, uint64_t end, void *dst,
+                            qvk_error *err);
 } derived;
 
 typedef qvk_status (*fill_fn)(const qvk__constant *constant, void *dst, qvk_error *err);
@@ -27,8 +32,12 @@ static qvk_status derive(qvk__edge *edge, const derived *how, int32_t source, co
     context->source = from->constant;
     context->dtype = from->desc.dtype;
     context->name = from->name;
-    *constant = (qvk__constant){
-        .bytes = qvk_tensor_bytes(desc), .name = from->name, .fill = fill, .fill_context = context};
+    *constant = (qvk__constant){.bytes = qvk_tensor_bytes(desc),
+                                .name = from->name,
+                                .fill = fill,
+                                .fill_rows = how->fill_rows,
+                                .row_bytes = how->fill_rows ? (uint64_t)how->width : 0,
+                                .fill_context = context};
     return qvk__edge_constant_value(edge, NULL, desc, constant, out, err);
 }
 
@@ -45,25 +54,54 @@ static int64_t source_index(const qvk__weight *w, int64_t row, int64_t column)
     return (column / inner * w->rows + row) * inner + column % inner;
 }
 
+/* Two integers of a row in a byte, the first low, 8 added to each; zeros behind the row. */
+static void pack_row4(const int8_t *restrict q, int64_t columns, int64_t width, uint8_t *restrict out)
+{
+    const int64_t pairs = columns / 2;
+
+    for (int64_t j = 0; j < pairs; j++)
+        out[j] = (uint8_t)((q[2 * j + 1] + 8) << 4 | (q[2 * j] + 8));
+    memset(out + pairs, 0x88, (size_t)(width - pairs));
+    if (columns % 2)
+        out[pairs] = (uint8_t)(0x80 | (q[columns - 1] + 8));
+}
+
+static void pack_rows4(const derived *d, const int8_t *q, uint64_t n, uint8_t *out)
+{
+    for (uint64_t i = 0; i < n; i++, q += d->weight.columns, out += d->width)
+        pack_row4(q, d->weight.columns, d->width, out);
+}
+
 static qvk_status fill_packed4(const qvk__constant *constant, void *dst, qvk_error *err)
 {
     const derived *d = constant->fill_context;
     const void *bytes;
-    const int8_t *q;
-    uint8_t *out = dst;
 
     QVK__TRY(qvk__constant_bytes(d->source, &bytes, err));
-    q = bytes;
-    for (int64_t n = 0; n < d->weight.rows; n++) {
-        for (int64_t j = 0; j < d->width; j++) {
-            int64_t k = 2 * j;
-            int low = k < d->weight.columns ? q[n * d->weight.columns + k] + 8 : 8;
-            int high = k + 1 < d->weight.columns ? q[n * d->weight.columns + k + 1] + 8 : 8;
-            out[n * d->width + j] = (uint8_t)(high << 4 | low);
-        }
-    }
+    pack_rows4(d, bytes, (uint64_t)d->weight.rows, dst);
     qvk__constant_release(d->source, bytes);
     return QVK_OK;
+}
+
+static qvk_status fill_packed4_rows(const qvk__constant *constant, uint64_t begin, uint64_t end, void *dst,
+                                    qvk_error *err)
+{
+    const derived *d = constant->fill_context;
+    const uint64_t columns = (uint64_t)d->weight.columns;
+    const uint64_t some = QVK__MAX(SOURCE_BYTES / columns, (uint64_t)1);
+    uint8_t *buffer = malloc((size_t)(some * columns)), *out = dst;
+    qvk_status status = QVK_OK;
+
+    QVK__CHECK(buffer, err, QVK_OUT_OF_MEMORY, "%s: out of memory", d->name);
+    for (uint64_t row = begin, n; row < end; row += n, out += n * (uint64_t)d->width) {
+        const void *q;
+        n = QVK__MIN(some, end - row);
+        QVK__TRY_GO(qvk__constant_rows(d->source, columns, row, row + n, buffer, &q, err));
+        pack_rows4(d, q, n, out);
+    }
+done:
+    free(buffer);
+    return status;
 }
 
 qvk_status qvk__derive_packed4(qvk__edge *edge, const qvk__weight *weight, int32_t *out, qvk_error *err)
@@ -71,7 +109,12 @@ qvk_status qvk__derive_packed4(qvk__edge *edge, const qvk__weight *weight, int32
     derived how = {.weight = *weight, .width = (int64_t)qvk__round_up((uint64_t)weight->columns, 8) / 2};
     qvk_tensor desc = {QVK_DTYPE_U8, 2, {weight->rows, how.width}, NULL};
 
-    return derive(edge, &how, weight->integers, &desc, fill_packed4, out, err);
+    /* By rows where the integers come by rows, so that no more than a few are unpacked at a time. */
+    if (!qvk__constant_has_rows(edge->graph.values.data[weight->integers].constant,
+                                (uint64_t)weight->columns))
+        return derive(edge, &how, weight->integers, &desc, fill_packed4, out, err);
+    how.fill_rows = fill_packed4_rows;
+    return derive(edge, &how, weight->integers, &desc, NULL, out, err);
 }
 
 /* Scales come as [N, G] or [N]; float64 is narrowed. */

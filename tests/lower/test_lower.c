@@ -382,6 +382,60 @@ static void observed_values_are_further_outputs(void **state)
     qvk_program_destroy(&program);
 }
 
+/* ---- weights -------------------------------------------------------------------------------------------- */
+
+static qvk_node *odd_linear(qvk_builder *builder)
+{
+    qvk_node *x = qvk_builder_input(builder, "x", QVK_DTYPE_F32, 2, SIZES(3, 35), 0);
+    return qvk_builder_linear(builder, x, parameter(builder, "fc.weight", 2, SIZES(9, 35)), NULL);
+}
+
+/* Bytes of the only constant of this type; the caller releases them. */
+static const uint8_t *only_constant(const qvk__graph *graph, qvk_dtype dtype, const qvk__value **value)
+{
+    const void *bytes = NULL;
+
+    *value = NULL;
+    for (size_t i = 0; i < graph->values.count; i++) {
+        if (!graph->values.data[i].constant || graph->values.data[i].desc.dtype != dtype ||
+            graph->values.data[i].desc.sizes[1] <= 5)
+            continue; /* the zero points are int8 too, five a row */
+        assert_null(*value);
+        *value = &graph->values.data[i];
+    }
+    assert_non_null(*value);
+    assert_int_equal(qvk__constant_bytes((*value)->constant, &bytes, NULL), QVK_OK);
+    return bytes;
+}
+
+/* Low half first, 8 added; behind a row of odd length zeros, up to four bytes. */
+static void four_bits_are_packed_in_pairs(void **state)
+{
+    enum { ROWS = 9, COLUMNS = 35, WIDTH = 20 };
+    qvk_program *program = build(odd_linear);
+    const qvk__value *whole, *packed;
+    const uint8_t *bytes;
+    const int8_t *integers;
+    qvk_lowered *lowered;
+
+    (void)state;
+    quantize_weights(program, 4, 7, false);
+    lowered = lower(program, NULL);
+    integers = (const int8_t *)only_constant(&program->exported.graph, QVK_DTYPE_I8, &whole);
+    bytes = only_constant(&lowered->program.methods[0].delegates[0].graph, QVK_DTYPE_U8, &packed);
+    assert_int_equal(packed->desc.sizes[1], WIDTH);
+    for (int row = 0; row < ROWS; row++) {
+        for (int k = 0; k < 2 * WIDTH; k++) {
+            const int half = bytes[row * WIDTH + k / 2] >> (k % 2 ? 4 : 0) & 15;
+            assert_int_equal(half, k < COLUMNS ? integers[row * COLUMNS + k] + 8 : 8);
+        }
+    }
+    qvk__constant_release(whole->constant, integers);
+    qvk__constant_release(packed->constant, bytes);
+    qvk_lowered_destroy(&lowered);
+    qvk_program_destroy(&program);
+}
+
 /* ---- what is refused ------------------------------------------------------------------------------------ */
 
 static void assert_refused(const qvk_program *program, qvk_status status, const char *const words[], size_t n)
@@ -437,6 +491,7 @@ int main(void)
         cmocka_unit_test(dynamic_rows_run_in_any_order),
         cmocka_unit_test(half_floats_are_close),
         cmocka_unit_test(observed_values_are_further_outputs),
+        cmocka_unit_test(four_bits_are_packed_in_pairs),
         cmocka_unit_test(an_unknown_operator_is_named_with_its_trace),
         cmocka_unit_test(a_write_under_a_live_view_is_refused),
     };
