@@ -21,8 +21,8 @@ def _backend_path() -> str:
     path = os.environ.get("QVK_EXECUTORCH_LIBRARY") or os.path.join(n.folder(), "lib", "libqvk_executorch.so")
     if not os.path.exists(path):
         raise ImportError(
-            "this qvk was built without the ExecuTorch backend: install executorch first, then qvk with "
-            "`pip install --no-build-isolation ./python` (docs/executorch.md)"
+            "this qvk was built without the ExecuTorch backend: install executorch first, then qvk again "
+            "(pip install ./python; docs/executorch.md)"
         )
     return path
 
