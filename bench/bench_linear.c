@@ -163,7 +163,7 @@ static qvk_status sweep_mv(qvk__gpu *gpu, const options *o, layer *l, qvk_error 
 
 static qvk_status sweep_row(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
 {
-    static const uint32_t threads[] = {128, 256, 512, 1024}, panels[] = {1, 2, 4, 8}, ahead[] = {1, 2, 4};
+    static const uint32_t threads[] = {256, 512, 1024}, panels[] = {1, 2, 4, 8}, ahead[] = {1, 2, 4};
 
     for (size_t t = 0; t < QVK__COUNT(threads); t++)
         for (size_t p = 0; p < QVK__COUNT(panels); p++)
@@ -186,18 +186,22 @@ static qvk_status sweep_splits(qvk__gpu *gpu, const options *o, layer *l, qvk_er
 
 static qvk_status sweep_coopmat(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
 {
-    /* warps_m, warps_n, frags_m, frags_n, buffers */
-    static const uint32_t shapes[][5] = {
-        {2, 2, 4, 4, 2}, {2, 2, 4, 4, 1}, {2, 4, 4, 2, 2}, {4, 2, 2, 4, 2}, {2, 4, 4, 4, 1}, {4, 2, 4, 4, 1},
-        {2, 2, 4, 2, 2}, {2, 2, 2, 4, 2}, {1, 4, 4, 2, 2}, {2, 4, 2, 2, 2}, {1, 4, 2, 2, 2}, {1, 4, 1, 2, 2},
-        {1, 2, 1, 2, 2}, {1, 4, 4, 4, 2}, {2, 4, 2, 4, 2}, {4, 4, 2, 2, 2},
+    /* warps_m, warps_n, frags_m, frags_n, buffers, parts */
+    static const uint32_t shapes[][6] = {
+        {1, 4, 4, 2, 2, 1}, {1, 4, 4, 2, 1, 2}, {2, 2, 4, 4, 1, 2}, {2, 4, 4, 2, 1, 2}, {4, 2, 2, 4, 1, 2},
+        {2, 4, 4, 2, 2, 1}, {2, 2, 4, 4, 2, 1}, {2, 2, 2, 2, 2, 2}, {2, 2, 4, 2, 1, 2}, {2, 2, 2, 4, 1, 2},
+        {1, 4, 2, 2, 2, 1}, {1, 4, 1, 2, 2, 1}, {4, 4, 2, 2, 1, 2},
     };
 
     for (size_t i = 0; i < QVK__COUNT(shapes); i++) {
         const uint32_t *s = shapes[i];
-        const qvk__linear_tuning tuning = {
-            .family = 5,
-            .coopmat = {.warps_m = s[0], .warps_n = s[1], .frags_m = s[2], .frags_n = s[3], .buffers = s[4]}};
+        const qvk__linear_tuning tuning = {.family = 5,
+                                           .coopmat = {.warps_m = s[0],
+                                                       .warps_n = s[1],
+                                                       .frags_m = s[2],
+                                                       .frags_n = s[3],
+                                                       .buffers = s[4],
+                                                       .parts = s[5]}};
         QVK__TRY(measure(gpu, o, l, &tuning, err));
     }
     return QVK_OK;

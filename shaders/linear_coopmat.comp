@@ -1,8 +1,9 @@
 // Linear for many rows on GPUs with cooperative matrices (KHR). A work group makes a tile of WARPS_M * FRAGS_M * 16 rows
-// by WARPS_N * FRAGS_N * 16 columns; a stage brings 64 bytes of each row of both operands into shared memory, weights
-// unpacked: 32 columns of k as float16, 64 as int8. While a stage is multiplied, the next one is on its way in registers.
+// by WARPS_N * FRAGS_N * 16 columns; a stage brings PARTS times 64 bytes of each row of both operands into shared memory,
+// weights unpacked: 32 columns of k as float16, 64 as int8. While a stage is multiplied, the next one is on its way in
+// registers.
 //
-// Float16: weights get their group's scale as they are unpacked. Int8: products of a stage, or of half of it where groups are
+// Float16: weights get their group's scale as they are unpacked. Int8: products of a part, or of half of it where groups are
 // that small, start from zero and are scaled into the float32 totals. ONE_GROUP: no scales before the end, the totals are
 // those of the products (int32 for int8).
 //
@@ -32,29 +33,32 @@ layout(constant_id = 4) const uint FRAGS_M = 4u;
 layout(constant_id = 5) const uint FRAGS_N = 4u;
 layout(constant_id = 6) const uint BUFFERS = 2u; // 1: two barriers a stage, half the shared memory
 layout(constant_id = 7) const uint ONE_GROUP = 0u;
-layout(constant_id = 8) const uint SCALES = 1u; // a stage: 1, or 2 where group_padded is no multiple of it
+layout(constant_id = 8) const uint SCALES = 1u; // a part: 1, or 2 where group_padded is no multiple of it
+layout(constant_id = 9) const uint PARTS = 1u; // of a stage
+layout(constant_id = 10) const uint GROUP = 64u; // group_padded, known beforehand: divisions by it are many
 
 const uint TILE_M = WARPS_M * FRAGS_M * 16u;
 const uint TILE_N = WARPS_N * FRAGS_N * 16u;
-const uint ROW = 5u; // quads of 16 bytes: 64 bytes, and 16 that keep rows in different banks
-const uint STEPS = 2u; // multiplications a stage
+const uint ROW_QUADS = PARTS * 4u; // of 16 bytes in a stage
+const uint ROW = ROW_QUADS + 1u; // and 16 bytes that keep rows in different banks
+const uint STEPS = 2u; // multiplications a part
 
 #if INT8
-#define STAGE_K  64u
+#define PART_K   64u
 #define ELEMENT  int8_t
 #define SUM      int
 #define STEP_K   32
 // Small whole numbers as floats without a conversion: added to the mantissa of 1.5 * 2^23.
 #define SUM_ZERO 0x4b400000
 #else
-#define STAGE_K  32u
+#define PART_K   32u
 #define ELEMENT  float16_t
 #define SUM      float
 #define STEP_K   16
 #define SUM_ZERO 0.0
 #endif
-// Chunks of packed weights a stage takes of each row.
-#define CHUNKS   (STAGE_K * BITS / 128u)
+const uint STAGE_K = PARTS * PART_K;
+const uint CHUNKS = STAGE_K * BITS / 128u; // of packed weights a stage takes of each row
 
 layout(set = 0, binding = 1) readonly buffer Activations
 {
@@ -98,14 +102,15 @@ layout(set = 0, binding = 5) readonly buffer WeightSums
 shared uvec4 a_tile[BUFFERS * TILE_M * ROW];
 shared uvec4 b_tile[BUFFERS * TILE_N * ROW];
 #if INT8
-shared float stage_scales[BUFFERS * SCALES * TILE_N];
+shared float stage_scales[BUFFERS * PARTS * SCALES * TILE_N];
 #endif
 shared uvec4 corner[16u * 4u]; // 16 x 16 numbers of columns, to find out which element of a matrix is where
 
-const uint A_LOADS = (TILE_M * 4u + THREADS - 1u) / THREADS;
+const uint A_LOADS = (TILE_M * ROW_QUADS + THREADS - 1u) / THREADS;
 const uint B_LOADS = (TILE_N * CHUNKS + THREADS - 1u) / THREADS;
 #if INT8
-const uint SCALE_LOADS = (TILE_N * SCALES + THREADS - 1u) / THREADS; // of stage_scales
+const uint STAGE_SCALES = PARTS * SCALES;
+const uint SCALE_LOADS = (TILE_N * STAGE_SCALES + THREADS - 1u) / THREADS; // of stage_scales
 #else
 const uint SCALE_LOADS = B_LOADS * SCALES; // of this invocation's chunks
 #endif
@@ -128,7 +133,7 @@ uint chunk_of(uint at)
 
 float fetch_scale(uint k, uint column)
 {
-    const uint group = min(k / group_padded, n_groups - 1u);
+    const uint group = min(k / GROUP, n_groups - 1u);
     return scales[group * n_padded + min(first_column + first_n + column, n_padded - 1u)];
 }
 
@@ -238,19 +243,21 @@ void main()
     uint a_at[A_LOADS], b_at[B_LOADS]; // where this invocation's loads of stage 0 are
     [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
         const uint at = i * THREADS + gl_LocalInvocationIndex;
-        a_at[i] = min(first_m + at / 4u, n_rows - 1u) * (row_words / 4u) + at % 4u;
+        a_at[i] = min(first_m + at / ROW_QUADS, n_rows - 1u) * (row_words / 4u) + at % ROW_QUADS;
     }
     [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {
         const uint at = i * THREADS + gl_LocalInvocationIndex;
         b_at[i] = (min((first_n + column_of(at)) / PANEL, last_panel) * n_chunks + chunk_of(at)) * PANEL + at % PANEL;
     }
+    MATRIX(ELEMENT, 16, STEP_K, gl_MatrixUseA) a[STEPS * FRAGS_M];
+    MATRIX(ELEMENT, STEP_K, 16, gl_MatrixUseB) b[STEPS];
     // Stage `stage` is fetched while the one before it is multiplied; the first and the last round do one of the two.
     [[dont_unroll]] for (uint stage = first_stage; stage <= n_stages; stage++) {
         if (stage < n_stages) {
             [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
                 const uint at = i * THREADS + gl_LocalInvocationIndex;
-                if (TILE_M * 4u % THREADS == 0u || at < TILE_M * 4u)
-                    a_next[i] = activations[a_at[i] + stage * 4u];
+                if (TILE_M * ROW_QUADS % THREADS == 0u || at < TILE_M * ROW_QUADS)
+                    a_next[i] = activations[a_at[i] + stage * ROW_QUADS];
             }
             [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {
                 const uint at = i * THREADS + gl_LocalInvocationIndex;
@@ -262,7 +269,7 @@ void main()
 #if INT8
                     const uint at = i * THREADS + gl_LocalInvocationIndex;
                     scale_next[i] =
-                        fetch_scale((stage * SCALES + at / TILE_N) * (STAGE_K / SCALES), at % TILE_N);
+                        fetch_scale((stage * STAGE_SCALES + at / TILE_N) * (PART_K / SCALES), at % TILE_N);
 #else
                     const uint at = i / SCALES * THREADS + gl_LocalInvocationIndex;
                     scale_next[i] = fetch_scale(stage * STAGE_K + chunk_of(at) * (128u / BITS) + i % SCALES * 16u,
@@ -273,38 +280,38 @@ void main()
         }
         if (stage > first_stage) {
             const uint from = (stage - 1u) % BUFFERS;
-            MATRIX(ELEMENT, 16, STEP_K, gl_MatrixUseA) a[STEPS * FRAGS_M];
-            MATRIX(ELEMENT, STEP_K, 16, gl_MatrixUseB) b[STEPS];
-            [[unroll]] for (uint s = 0u; s < STEPS; s++)
-                [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
-                    coopMatLoad(a[s * FRAGS_M + i], a_tile, (from * TILE_M + warp_m + i * 16u) * ROW + 2u * s, ROW,
-                                gl_CooperativeMatrixLayoutRowMajor);
-            [[unroll]] for (uint j = 0u; j < FRAGS_N; j++) {
+            [[unroll]] for (uint part = 0u; part < PARTS; part++) {
                 [[unroll]] for (uint s = 0u; s < STEPS; s++)
-                    coopMatLoad(b[s], b_tile, (from * TILE_N + warp_n + j * 16u) * ROW + 2u * s, ROW,
-                                gl_CooperativeMatrixLayoutColumnMajor);
-                if (INT8 == 0 || ONE_GROUP != 0u) {
                     [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
-                        [[unroll]] for (uint s = 0u; s < STEPS; s++)
-                            products[j * FRAGS_M + i] =
-                                coopMatMulAdd(a[s * FRAGS_M + i], b[s], products[j * FRAGS_M + i]);
-                }
+                        coopMatLoad(a[s * FRAGS_M + i], a_tile, (from * TILE_M + warp_m + i * 16u) * ROW + 4u * part + 2u * s, ROW,
+                                    gl_CooperativeMatrixLayoutRowMajor);
+                [[unroll]] for (uint j = 0u; j < FRAGS_N; j++) {
+                    [[unroll]] for (uint s = 0u; s < STEPS; s++)
+                        coopMatLoad(b[s], b_tile, (from * TILE_N + warp_n + j * 16u) * ROW + 4u * part + 2u * s, ROW,
+                                    gl_CooperativeMatrixLayoutColumnMajor);
+                    if (INT8 == 0 || ONE_GROUP != 0u) {
+                        [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
+                            [[unroll]] for (uint s = 0u; s < STEPS; s++)
+                                products[j * FRAGS_M + i] =
+                                    coopMatMulAdd(a[s * FRAGS_M + i], b[s], products[j * FRAGS_M + i]);
+                    }
 #if INT8
-                else {
-                    [[unroll]] for (uint g = 0u; g < SCALES; g++) {
-                        float scale[256u / SUBGROUP]; // of the elements this invocation has
-                        [[unroll]] for (uint e = 0u; e < columns_of.length(); e++)
-                            scale[e] = stage_scales[(from * SCALES + g) * TILE_N + warp_n + j * 16u + uint(columns_of[e])];
-                        [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
-                            PRODUCT product = PRODUCT(SUM_ZERO);
-                            [[unroll]] for (uint s = g * (STEPS / SCALES); s < (g + 1u) * (STEPS / SCALES); s++)
-                                product = coopMatMulAdd(a[s * FRAGS_M + i], b[s], product);
-                            [[unroll]] for (uint e = 0u; e < product.length(); e++)
-                                totals[j * FRAGS_M + i][e] += (intBitsToFloat(product[e]) - 12582912.0) * scale[e];
+                    else {
+                        [[unroll]] for (uint g = 0u; g < SCALES; g++) {
+                            float scale[256u / SUBGROUP]; // of the elements this invocation has
+                            [[unroll]] for (uint e = 0u; e < columns_of.length(); e++)
+                                scale[e] = stage_scales[((from * PARTS + part) * SCALES + g) * TILE_N + warp_n + j * 16u + uint(columns_of[e])];
+                            [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
+                                PRODUCT product = PRODUCT(SUM_ZERO);
+                                [[unroll]] for (uint s = g * (STEPS / SCALES); s < (g + 1u) * (STEPS / SCALES); s++)
+                                    product = coopMatMulAdd(a[s * FRAGS_M + i], b[s], product);
+                                [[unroll]] for (uint e = 0u; e < product.length(); e++)
+                                    totals[j * FRAGS_M + i][e] += (intBitsToFloat(product[e]) - 12582912.0) * scale[e];
+                            }
                         }
                     }
-                }
 #endif
+                }
             }
             if (BUFFERS == 1u)
                 barrier();
@@ -313,8 +320,8 @@ void main()
             const uint to = stage % BUFFERS;
             [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {
                 const uint at = i * THREADS + gl_LocalInvocationIndex;
-                if (TILE_M * 4u % THREADS == 0u || at < TILE_M * 4u)
-                    a_tile[(to * TILE_M + at / 4u) * ROW + at % 4u] = a_next[i];
+                if (TILE_M * ROW_QUADS % THREADS == 0u || at < TILE_M * ROW_QUADS)
+                    a_tile[(to * TILE_M + at / ROW_QUADS) * ROW + at % ROW_QUADS] = a_next[i];
             }
             [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {
                 const uint at = i * THREADS + gl_LocalInvocationIndex;
@@ -322,14 +329,14 @@ void main()
                 const float16_t low = whole ? 1.0hf : float16_t(scale_next[i * SCALES % SCALE_LOADS]);
                 const float16_t high = whole ? 1.0hf : float16_t(scale_next[(i * SCALES + SCALES - 1u) % SCALE_LOADS]);
                 if (TILE_N * CHUNKS % THREADS == 0u || at < TILE_N * CHUNKS)
-                    unpack(b_next[i], (to * TILE_N + column_of(at)) * ROW + chunk_of(at) * (4u / CHUNKS), low, high);
+                    unpack(b_next[i], (to * TILE_N + column_of(at)) * ROW + chunk_of(at) * (ROW_QUADS / CHUNKS), low, high);
             }
 #if INT8
             if (ONE_GROUP == 0u) {
                 [[unroll]] for (uint i = 0u; i < SCALE_LOADS; i++) {
                     const uint at = i * THREADS + gl_LocalInvocationIndex;
-                    if (TILE_N * SCALES % THREADS == 0u || at < TILE_N * SCALES)
-                        stage_scales[to * SCALES * TILE_N + at] = scale_next[i];
+                    if (TILE_N * STAGE_SCALES % THREADS == 0u || at < TILE_N * STAGE_SCALES)
+                        stage_scales[to * STAGE_SCALES * TILE_N + at] = scale_next[i];
                 }
             }
 #endif

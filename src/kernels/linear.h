@@ -18,6 +18,7 @@ typedef struct qvk__coopmat_tile {
     uint32_t warps_m, warps_n; /* subgroups of a work group, along M and N */
     uint32_t frags_m, frags_n; /* 16 x 16 matrices of a subgroup */
     uint32_t buffers;          /* stages in shared memory: 1 or 2 */
+    uint32_t parts;            /* of a stage: 64 bytes of each row; 0: one */
     uint32_t groups_a_unit;    /* work groups wanted for a compute unit, by splitting k; 0: no split */
 } qvk__coopmat_tile;
 

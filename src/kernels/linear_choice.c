@@ -239,7 +239,8 @@ static uint64_t row_shared(const qvk__linear_call *c, uint32_t threads, uint32_t
 
 /*
  * Work groups that make more columns bring activations into shared memory less often, as long as every
- * compute unit still has two. Few work groups are better large.
+ * compute unit still has two; for long rows of 4-bit weights, of which that is a larger part, one. Few work
+ * groups are better large.
  */
 static void row_shape(const qvk__planner *planner, const qvk__linear_call *c, uint32_t *threads,
                       uint32_t *panels, uint32_t *ahead)
@@ -248,13 +249,14 @@ static void row_shape(const qvk__planner *planner, const qvk__linear_call *c, ui
     const qvk__linear_tuning *tuning = planner->linear_tuning;
     const uint64_t chunks = c->weights.k_padded * qvk__linear_bits(c->weights.format) / 128;
     const uint64_t n_panels = qvk__div_up(c->weights.N, PANEL), units = QVK__MAX(caps->compute_units, 16);
+    const bool is_long = IS(c, 4) && caps->max_invocations >= 1024 && chunks >= 3 * 1024 / PANEL;
 
     *panels = 4;
-    while (*panels > 1 && n_panels / *panels * 16 < units * 31)
+    while (*panels > 1 && n_panels / *panels * 16 < units * (is_long ? 15 : 31))
         *panels /= 2;
     if (tuning && tuning->row_panels)
         *panels = tuning->row_panels;
-    *threads = n_panels / *panels > 3 * units ? 256 : 512;
+    *threads = n_panels / *panels > 3 * units ? 256 : is_long && n_panels / *panels <= units ? 1024 : 512;
     if (tuning && tuning->row_threads)
         *threads = tuning->row_threads;
     *threads = QVK__MIN(*threads, caps->max_invocations);
@@ -336,40 +338,28 @@ static bool choose_tile(const qvk__planner *planner, qvk__linear_call *c, qvk__l
 
 /* ---- many rows, cooperative matrices -------------------------------------------------------------------- */
 
-/* Shapes of a tile by the most rows it is meant for. */
-static const qvk__coopmat_tile coopmat_tiles[] = {
-    {.most_rows = 16,
-     .warps_m = 1,
-     .warps_n = 4,
-     .frags_m = 1,
-     .frags_n = 2,
-     .buffers = 2,
-     .groups_a_unit = 4},
-    {.most_rows = 32,
-     .warps_m = 1,
-     .warps_n = 4,
-     .frags_m = 2,
-     .frags_n = 2,
-     .buffers = 2,
-     .groups_a_unit = 4},
-    {.most_rows = UINT32_MAX,
-     .warps_m = 1,
-     .warps_n = 4,
-     .frags_m = 4,
-     .frags_n = 2,
-     .buffers = 2,
-     .groups_a_unit = 2},
+/* Shapes of a tile by the most rows it is meant for: float16, int8. */
+#define TILE(rows, wm, wn, fm, fn, n_buffers, n_parts, groups)                                               \
+    {                                                                                                        \
+        .most_rows = (rows), .warps_m = (wm), .warps_n = (wn), .frags_m = (fm), .frags_n = (fn),             \
+        .buffers = (n_buffers), .parts = (n_parts), .groups_a_unit = (groups)                                \
+    }
+static const qvk__coopmat_tile coopmat_tiles[2][4] = {
+    {TILE(16, 1, 4, 1, 2, 2, 1, 4), TILE(32, 1, 4, 2, 2, 2, 1, 4), TILE(UINT32_MAX, 1, 4, 4, 2, 1, 2, 2)},
+    {TILE(16, 1, 4, 1, 2, 2, 1, 4), TILE(32, 1, 4, 2, 2, 2, 1, 4), TILE(64, 1, 4, 4, 2, 2, 1, 2),
+     TILE(UINT32_MAX, 2, 4, 4, 2, 1, 2, 2)},
 };
+#undef TILE
 
-static qvk__coopmat_tile coopmat_tile(const qvk__planner *planner, uint64_t rows)
+static qvk__coopmat_tile coopmat_tile(const qvk__planner *planner, const qvk__linear_call *c)
 {
-    size_t i = 0;
+    const qvk__coopmat_tile *tile = coopmat_tiles[!is_float(c)];
 
     if (planner->linear_tuning && planner->linear_tuning->coopmat.warps_m)
         return planner->linear_tuning->coopmat;
-    while (rows > coopmat_tiles[i].most_rows)
-        i++;
-    return coopmat_tiles[i];
+    while (c->M > tile->most_rows)
+        tile++;
+    return *tile;
 }
 
 qvk__kernel qvk__linear_sum_kernel(const qvk__linear_call *call)
@@ -379,12 +369,12 @@ qvk__kernel qvk__linear_sum_kernel(const qvk__linear_call *call)
                           : QVK__KERNEL_LINEAR_SUM_QD8_QB8W;
 }
 
-/* Both tiles with their padding, a stage's scales, and a 16 x 16 matrix. */
+/* Both tiles with their padding, a part's scales, and a 16 x 16 matrix. */
 static uint64_t coopmat_shared(const qvk__coopmat_tile *t, uint32_t scales)
 {
     const uint64_t m = t->warps_m * t->frags_m * 16, n = t->warps_n * t->frags_n * 16;
 
-    return t->buffers * ((m + n) * 80 + scales * n * 4) + 1024;
+    return t->buffers * ((m + n) * (64 * t->parts + 16) + t->parts * scales * n * 4) + 1024;
 }
 
 /* k is split until there is work for every compute unit, but parts stay long enough to be worth their sum. */
@@ -407,14 +397,17 @@ static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk
     const qvk__gpu_caps *caps = planner->caps;
     const bool is_int8 = !is_float(c);
     const uint32_t step = is_int8 ? 32 : 16;
-    qvk__coopmat_tile tile = coopmat_tile(planner, c->M);
+    qvk__coopmat_tile tile = coopmat_tile(planner, c);
 
     /* float32 activations would be rounded to float16. */
     if (!has_shape(caps, is_int8, step) || !knows_subgroups(caps) ||
         (!is_int8 && (c->x_dtype != QVK_DTYPE_F16)))
         return false;
+    tile.parts = QVK__MAX(tile.parts, 1);
+    if (c->weights.K % (2 * step * tile.parts) != 0)
+        tile.parts = 1;
     *out = (qvk__linear_choice){.family = QVK__LINEAR_COOPMAT,
-                                .k_align = 2 * step,
+                                .k_align = 2 * step * tile.parts,
                                 .group_align = step,
                                 .chunk_bytes = 16,
                                 .subgroup_size = required_subgroup(caps),
@@ -437,7 +430,7 @@ static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk
     const uint32_t threads = tile.warps_m * tile.warps_n * caps->subgroup_size;
     out->splits = coopmat_splits(planner, c, out, tile.groups_a_unit);
     SET_SPECS(out, threads, caps->subgroup_size, tile.warps_m, tile.warps_n, tile.frags_m, tile.frags_n,
-              tile.buffers, one_group, scales);
+              tile.buffers, one_group, scales, tile.parts, (uint32_t)c->weights.group_padded);
     /* At the end each subgroup has 16 rows of the weights' tile to itself. */
     return threads <= caps->max_invocations && coopmat_shared(&tile, scales) <= caps->shared_bytes &&
            tile.warps_m <= tile.frags_n * tile.buffers && qvk__planner_may_use(planner, out->kernel);

@@ -28,7 +28,7 @@ typedef struct qvk__linear_choice {
     qvk__kernel kernel;
     qvk__activation_form form;
     uint64_t k_align, group_align, chunk_bytes;
-    uint32_t specs[10], n_specs;
+    uint32_t specs[QVK__GPU_MAX_SPECS], n_specs;
     uint32_t subgroup_size; /* required of the pipeline; 0: none */
     uint64_t rows, columns; /* of the result that a work group makes (base: an invocation) */
     uint64_t invocations;   /* of a work group of the base kernel; 1 elsewhere */
