@@ -3,12 +3,12 @@
 // of 16 bytes, so that a subgroup reads whole lines. The first AHEAD chunks are asked for before anything else and
 // travel while the work group brings the activations into shared memory as int8.
 //
-// Float16 activations become two int8 digits, 256 * high + low, of a step that each chunk's columns of k share: a power
-// of two, such that the largest of them takes all 16 bits. Within 1/8 of the largest they are exact; below, they are off
-// by at most half a step, a 32nd of the largest one's own rounding. Products are exact from there on.
+// Float activations become int8 digits to base 256, two for float16 and three for float32, of a step that each chunk's
+// columns of k share: a power of two, such that the largest of them just fits. Products are exact from there on. What is
+// lost: of float16, less than a 32nd of the largest one's own rounding; of float32, less than 2^-22 of the largest.
 //
 // BITS  4 or 8: the weights'
-// ACT   2 float16 as it is; 4 float32, 5 float16: quantized here, with a scale and a zero point of the row
+// ACT   1 float32, 2 float16: as they are; 4 float32, 5 float16: quantized here, with a scale and a zero point of the row
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -20,8 +20,11 @@
 #include "qint8.glsl"
 #include "qparams.glsl"
 
-#define IS_HALF (ACT != 4)
-#if ACT == 2
+#define IS_HALF (ACT == 2 || ACT == 5)
+#define IS_INT  (ACT >= 4)
+#if ACT == 1
+#define DIGITS 3
+#elif ACT == 2
 #define DIGITS 2
 #else
 #define DIGITS 1
@@ -60,7 +63,7 @@ layout(set = 0, binding = 4) writeonly buffer Result
 {
     uint result_words[];
 };
-#if DIGITS == 1
+#if IS_INT
 layout(set = 0, binding = 5) readonly buffer ActivationScales
 {
     uint scale_words[];
@@ -115,14 +118,18 @@ void share_unit(uint digit, uint unit, ivec4 low, ivec4 high)
         shared_digits[digit * QUADS + unit / 2u].zw = words;
 }
 
-#if DIGITS == 2
-// The smallest power of two of which `largest` is at most 32639, the most that two signed digits can say.
-float step_of(float largest)
+#if !IS_INT
+// A power of two, of which `bits` (of a positive float) is just what the digits can say.
+float step_of(uint bits)
 {
-    const uint bits = floatBitsToUint(largest);
-    // Exponent of largest / 2^14, or twice that where the mantissa says 255/128 or more.
-    const uint exponent = (bits >> 23) - 14u + ((bits & 0x7fffffu) >= 0x7f0000u ? 1u : 0u);
-    return largest == 0.0 ? 1.0 : uintBitsToFloat(exponent << 23);
+#if DIGITS == 2
+    // 2^15 or less, and no more than 32639, the most that two signed digits can say: one bit less where it is 255/128 or
+    // more of a power of two.
+    const uint less = 14u - ((bits & 0x7fffffu) >= 0x7f0000u ? 1u : 0u);
+#else
+    const uint less = 21u; // 2^22 or less: rounded by adding 1.5 * 2^23
+#endif
+    return uintBitsToFloat(max(bits >> 23, less + 1u) - less << 23);
 }
 
 void share_activations()
@@ -130,26 +137,23 @@ void share_activations()
     for (uint unit = gl_LocalInvocationIndex; unit < UNITS; unit += THREADS) {
         vec4 x[2];
         load_unit(unit, x);
-        const vec4 most = max(abs(x[0]), abs(x[1])), all = x[0] + x[1];
-        float largest = max(max(most.x, most.y), max(most.z, most.w));
-        // The sum is not finite exactly when one of them is not: float16s do not overflow a float32.
-        float sum = all.x + all.y + all.z + all.w;
-        [[unroll]] for (uint other = 1u; other < CHUNK / UNIT; other <<= 1) {
+        // Bits of magnitudes are ordered as they are; those of infinities and NaN are above all others.
+        const uvec4 bits = max(floatBitsToUint(x[0]) & 0x7fffffffu, floatBitsToUint(x[1]) & 0x7fffffffu);
+        uint largest = max(max(bits.x, bits.y), max(bits.z, bits.w));
+        [[unroll]] for (uint other = 1u; other < CHUNK / UNIT; other <<= 1)
             largest = max(largest, subgroupShuffleXor(largest, other));
-            sum += subgroupShuffleXor(sum, other);
+        const float size = step_of(largest), inverse = 1.0 / size;
+        ivec4 digits[2];
+        // Added to 1.5 * 2^23 a number is rounded to a whole one, which its lower bits then are.
+        [[unroll]] for (uint i = 0u; i < 2u; i++)
+            digits[i] = floatBitsToInt(x[i] * inverse + 12582912.0) - 0x4b400000;
+        [[unroll]] for (uint digit = 0u; digit < DIGITS; digit++) {
+            share_unit(digit, unit, digits[0], digits[1]);
+            [[unroll]] for (uint i = 0u; i < 2u; i++)
+                digits[i] = (digits[i] + 128) >> 8;
         }
-        const bool finite = is_finite(sum);
-        const float size = step_of(finite ? largest : 0.0), inverse = 1.0 / size;
-        ivec4 high[2], low[2];
-        [[unroll]] for (uint i = 0u; i < 2u; i++) {
-            // Added to 1.5 * 2^23 a number is rounded to a whole one, which its lower bits then are.
-            low[i] = floatBitsToInt(x[i] * inverse + 12582912.0) - 0x4b400000;
-            high[i] = (low[i] + 128) >> 8;
-        }
-        share_unit(0u, unit, high[0], high[1]);
-        share_unit(1u, unit, low[0], low[1]);
         if (unit % (CHUNK / UNIT) == 0u)
-            shared_steps[unit / (CHUNK / UNIT)] = finite ? size : uintBitsToFloat(NAN_BITS);
+            shared_steps[unit / (CHUNK / UNIT)] = largest < 0x7f800000u ? size : uintBitsToFloat(NAN_BITS);
     }
 }
 #else
@@ -252,7 +256,7 @@ int dot_chunk(uvec4 w, uint digit, uint c)
     return sum;
 }
 
-#if DIGITS == 2
+#if !IS_INT
 int weight_at(uvec4 w, uint k)
 {
 #if BITS == 4
@@ -268,8 +272,12 @@ float sum_not_finite(uvec4 w, uint c)
     float sum = 0.0;
     for (uint k = 0u; k < CHUNK; k++) {
         const uint at = c * CHUNK + k;
-        const uint word = activations[at / 8u][at / 2u % 4u];
-        sum += unpackHalf2x16(word >> (16u * (at & 1u))).x * float(weight_at(w, k));
+#if IS_HALF
+        const float x = unpackHalf2x16(activations[at / 8u][at / 2u % 4u] >> (16u * (at & 1u))).x;
+#else
+        const float x = uintBitsToFloat(activations[at / 4u][at % 4u]);
+#endif
+        sum += x * float(weight_at(w, k));
     }
     return sum;
 }
@@ -279,7 +287,11 @@ float sum_of_chunk(uvec4 w, uint c)
     const float size = shared_steps[c];
     if (!is_finite(size))
         return sum_not_finite(w, c);
-    return float(256 * dot_chunk(w, 0u, c) + dot_chunk(w, 1u, c)) * (size * (1.0 / float(1 << SUM_SHIFT)));
+    float sum = float(dot_chunk(w, 0u, c) + 256 * dot_chunk(w, 1u, c));
+#if DIGITS == 3
+    sum += 65536.0 * float(dot_chunk(w, 2u, c));
+#endif
+    return sum * (size * (1.0 / float(1 << SUM_SHIFT)));
 }
 #else
 int sum_of_chunk(uvec4 w, uint c, Quantizer quantizer)
@@ -297,7 +309,7 @@ int sum_of_chunk(uvec4 w, uint c, Quantizer quantizer)
 
 // ---- results -------------------------------------------------------------------------------------------------------------
 
-#if DIGITS == 1
+#if IS_INT
 #define SCALE_OF_ROW quantizer.scale
 float result_of(uint column, uint n, Quantizer quantizer)
 #else
@@ -306,7 +318,7 @@ float result_of(uint column, uint n)
 #endif
 {
     precise float y = 0.0;
-    if (DIGITS == 1 && GROUP_CHUNKS == 0u) {
+    if (IS_INT && GROUP_CHUNKS == 0u) {
         int sum = 0;
         for (uint s = 0u; s < SUBGROUPS; s++)
             sum += int(shared_sums[s * SUMS + column]);
@@ -334,7 +346,7 @@ void main()
 
     uint weights_at[PANELS], scales_at[PANELS]; // of chunk 0, group 0
     float total[PANELS];
-#if DIGITS == 1
+#if IS_INT
     int sum[PANELS]; // where there is one group
 #endif
     uvec4 next[PANELS * AHEAD];
@@ -344,7 +356,7 @@ void main()
         weights_at[p] = panel * CHUNKS * PANEL + lane;
         scales_at[p] = first_column + panel * PANEL + lane;
         total[p] = 0.0;
-#if DIGITS == 1
+#if IS_INT
         sum[p] = 0;
 #endif
     }
@@ -357,7 +369,7 @@ void main()
             const uint c = min(slot + a * SLOTS, CHUNKS - 1u);
             FETCH(c, p, a * PANELS + p)
         }
-#if DIGITS == 1
+#if IS_INT
     const Quantizer quantizer = quantizer_of_row();
     share_activations(quantizer);
 #else
@@ -375,7 +387,7 @@ void main()
                     if (c + SLOTS * AHEAD < CHUNKS) {
                         FETCH(c + SLOTS * AHEAD, p, a * PANELS + p)
                     }
-#if DIGITS == 2
+#if !IS_INT
                     total[p] += sum_of_chunk(w, c) * scale;
 #else
                     const int products = sum_of_chunk(w, c, quantizer);
@@ -393,7 +405,7 @@ void main()
 
     // Sums over the slots: first inside the subgroup, then among the subgroups.
     [[unroll]] for (uint p = 0u; p < PANELS; p++) {
-#if DIGITS == 1
+#if IS_INT
         if (GROUP_CHUNKS == 0u) {
             [[unroll]] for (uint other = PANEL; other < SUBGROUP; other <<= 1)
                 sum[p] += subgroupShuffleXor(sum[p], other);
@@ -415,7 +427,7 @@ void main()
         if (n >= last_column)
             continue;
         for (uint e = 0u; e < 1u << shift; e++) {
-#if DIGITS == 1
+#if IS_INT
             const float y = result_of(column + e, min(n + e, n_padded - 1u), quantizer);
 #else
             const float y = result_of(column + e, min(n + e, n_padded - 1u));

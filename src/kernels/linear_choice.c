@@ -208,32 +208,35 @@ static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__lin
 
 /* ---- one row -------------------------------------------------------------------------------------------- */
 
-/* Kernels by activation: float16 as it is, quantized from float32, from float16. */
-static const qvk__kernel row_kernels[2][3] = {
-    {QVK__KERNEL_LINEAR_F16_QB4W_ROW, QVK__KERNEL_LINEAR_F32Q_QB4W_ROW, QVK__KERNEL_LINEAR_F16Q_QB4W_ROW},
-    {QVK__KERNEL_LINEAR_F16_QB8W_ROW, QVK__KERNEL_LINEAR_F32Q_QB8W_ROW, QVK__KERNEL_LINEAR_F16Q_QB8W_ROW},
-};
-enum { ROW_F16, ROW_F32Q, ROW_F16Q };
+/* Kernels by activation: float32, float16 as it is; quantized from float32, from float16. */
+#define ROW_KERNELS(w)                                                                                       \
+    {                                                                                                        \
+        QVK__KERNEL_LINEAR_F32_##w##_ROW, QVK__KERNEL_LINEAR_F16_##w##_ROW,                                  \
+            QVK__KERNEL_LINEAR_F32Q_##w##_ROW, QVK__KERNEL_LINEAR_F16Q_##w##_ROW                             \
+    }
+static const qvk__kernel row_kernels[2][4] = {ROW_KERNELS(QB4W), ROW_KERNELS(QB8W)};
 
-/* The kernel for this activation, or -1. Float32 that stays float has no int8 digits that would say it. */
-static int row_activation(const qvk__gpu_caps *caps, const qvk__linear_call *c, qvk__linear_choice *out)
+/* False where activations are of a kind that these kernels do not take. */
+static bool row_activation(const qvk__gpu_caps *caps, const qvk__linear_call *c, qvk__linear_choice *out)
 {
     const bool half = c->x_dtype == QVK_DTYPE_F16;
 
-    out->form = is_whole(c) ? QVK__FORM_AS_IS : QVK__FORM_F16;
+    out->form = is_whole(c) ? QVK__FORM_AS_IS : half ? QVK__FORM_F16 : QVK__FORM_F32;
+    out->quantizes_here = !is_float(c);
+    out->kernel = row_kernels[IS(c, 8)][2 * out->quantizes_here + half];
     if (is_float(c))
-        return half && (caps->flags & QVK__CAP_DOT8_ACCELERATED) ? ROW_F16 : -1;
-    out->quantizes_here = true;
-    return !is_whole(c) || c->x_dtype == QVK_DTYPE_I8 ? -1 : half ? ROW_F16Q : ROW_F32Q;
+        return (caps->flags & QVK__CAP_DOT8_ACCELERATED) != 0;
+    return is_whole(c) && c->x_dtype != QVK_DTYPE_I8;
 }
 
-/* Activations as one or two int8 digits, the digits' steps, and sums of subgroups. */
+/* Activations as one to three int8 digits, the digits' steps, and sums of subgroups. */
 static uint64_t row_shared(const qvk__linear_call *c, uint32_t threads, uint32_t panels,
                            uint32_t subgroup_size)
 {
     const uint64_t k = c->weights.k_padded, chunk = 128 / qvk__linear_bits(c->weights.format);
+    const uint64_t digits = !is_float(c) ? 1 : c->x_dtype == QVK_DTYPE_F16 ? 2 : 3;
 
-    return (is_float(c) ? 2 * k + 4 * (k / chunk) : k) +
+    return digits * k + (is_float(c) ? 4 * (k / chunk) : 0) +
            threads / subgroup_size * (4ull * panels * PANEL + 8);
 }
 
@@ -283,11 +286,9 @@ static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__li
                                 .invocations = 1,
                                 .writes_narrow = true};
     lay_out(c, out);
-    const int activation = row_activation(caps, c, out);
     const bool one_group = c->weights.n_groups == 1;
-    if (activation < 0 || (!one_group && c->weights.group_padded % chunk != 0))
+    if (!row_activation(caps, c, out) || (!one_group && c->weights.group_padded % chunk != 0))
         return false;
-    out->kernel = row_kernels[IS(c, 8)][activation];
 
     uint32_t threads, per_group, ahead;
     row_shape(planner, c, &threads, &per_group, &ahead);

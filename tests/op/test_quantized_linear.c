@@ -41,6 +41,8 @@ static const linear_case cases[] = {
     {1, 17, 5152, 0, QVK_DTYPE_F16, false},
     {1, 40, 96, 32, QVK_DTYPE_F16, true},
     {1, 9, 24576, 128, QVK_DTYPE_F16, true}, /* K beyond shared memory */
+    {1, 41, 2048, 128, QVK_DTYPE_F32, true},
+    {1, 16, 5152, 0, QVK_DTYPE_F32, false},
 };
 
 static int64_t group_of(const linear_case *c)
@@ -118,30 +120,36 @@ static void weight_only(void **state)
         }
 }
 
+static void extreme_case(void *state, test_rng *rng, qvk_dtype dtype, int bits, double extreme)
+{
+    const linear_case c = {1, 43, 192, 64, dtype, true};
+    op_call call = op_call_begin(state, bits == 8 ? QVK__OP_QVK_LINEAR_Q8GSW : QVK__OP_ET_LINEAR_Q4GSW);
+    qvk_tensor *x = op_arg_random(&call, rng, dtype, OP_SHAPE(c.m, c.k), 0, 0);
+
+    for (int64_t k = 0; k < c.k; k++)
+        qvk__reference_set(x, k, ldexp(qvk__reference_get(x, k), (int)(k / 16) - 10));
+    for (int64_t k = 64; k < 96; k++)
+        qvk__reference_set(x, k, 0.0);
+    qvk__reference_set(x, 70, extreme);
+    add_weights(&call, rng, &c, bits);
+    add_scales(&call, rng, &c, bits);
+    op_arg(&call, qvk__arg_from_int(c.group));
+    add_bias(&call, rng, &c);
+    op_call_check(&call, "extremes", tolerance_of(&c, FLOAT_SUM));
+    op_harness_reset(state);
+}
+
 /* Activations of very different sizes, zeros, and one infinity or NaN in a row: as float arithmetic has it.
  */
-static void weight_only_in_float16_extremes(void **state)
+static void weight_only_extremes(void **state)
 {
     test_rng rng = test_rng_seed(29);
     static const double extremes[] = {0.0, INFINITY, -INFINITY, NAN};
 
     for (size_t i = 0; i < QVK__COUNT(extremes); i++)
         for (int bits = 4; bits <= 8; bits += 4) {
-            const linear_case c = {1, 43, 192, 64, QVK_DTYPE_F16, true};
-            op_call call =
-                op_call_begin(*state, bits == 8 ? QVK__OP_QVK_LINEAR_Q8GSW : QVK__OP_ET_LINEAR_Q4GSW);
-            qvk_tensor *x = op_arg_random(&call, &rng, c.dtype, OP_SHAPE(c.m, c.k), 0, 0);
-            for (int64_t k = 0; k < c.k; k++)
-                qvk__reference_set(x, k, ldexp(qvk__reference_get(x, k), (int)(k / 16) - 10));
-            for (int64_t k = 64; k < 96; k++)
-                qvk__reference_set(x, k, 0.0);
-            qvk__reference_set(x, 70, extremes[i]);
-            add_weights(&call, &rng, &c, bits);
-            add_scales(&call, &rng, &c, bits);
-            op_arg(&call, qvk__arg_from_int(c.group));
-            add_bias(&call, &rng, &c);
-            op_call_check(&call, "float16 extremes", HALF_SUM);
-            op_harness_reset(*state);
+            extreme_case(*state, &rng, QVK_DTYPE_F16, bits, extremes[i]);
+            extreme_case(*state, &rng, QVK_DTYPE_F32, bits, extremes[i]);
         }
 }
 
@@ -329,7 +337,7 @@ static void leading_dimensions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weight_only),        cmocka_unit_test(weight_only_in_float16_extremes),
+        cmocka_unit_test(weight_only),        cmocka_unit_test(weight_only_extremes),
         cmocka_unit_test(per_channel),        cmocka_unit_test(dynamic_activations),
         cmocka_unit_test(chosen_activations), cmocka_unit_test(dynamic_rows_that_are_not_finite),
         cmocka_unit_test(static_activations), cmocka_unit_test(static_activations_float_out),
