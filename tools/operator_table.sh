@@ -31,7 +31,7 @@ FILENAME ~ /decompose/ {
     }
     next
 }
-/^\/\* .* \*\/$/ {
+/^\/\* .* \*\/$/ && previous == "" { # a group; any other comment belongs to the rows behind it
     title = $0
     gsub(/^\/\* | \*\/$/, "", title)
     sub(/\.$/, "", title)
@@ -49,4 +49,5 @@ FILENAME ~ /decompose/ {
         reference = device = symbolic ? "symbolic" : "lowered"
     printf "| `%s` | %s | %s |\n", name, reference, device
 }
+{ previous = $0 }
 ' src/lower/decompose.c src/core/ops.def

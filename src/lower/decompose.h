@@ -46,6 +46,7 @@ qvk_status qvk__decompose_rms_norm(qvk__edge *, const qvk__node *, const qvk__ar
 qvk_status qvk__decompose_adaptive_pool(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *,
                                         qvk_error *);
 qvk_status qvk__decompose_pool1d(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
+qvk_status qvk__decompose_silu(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
 qvk_status qvk__decompose_glu(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
 qvk_status qvk__decompose_prelu(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);
 qvk_status qvk__decompose_diff(qvk__edge *, const qvk__node *, const qvk__arg *, int32_t *, qvk_error *);

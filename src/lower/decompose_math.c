@@ -59,6 +59,20 @@ qvk_status qvk__decompose_fill(qvk__edge *edge, const qvk__node *node, const qvk
                           none, none, none, none);
 }
 
+/* x sigmoid(x) where one operator for it is not to be had. */
+qvk_status qvk__decompose_silu(qvk__edge *edge, const qvk__node *node, const qvk__arg *args, int32_t *outs,
+                               qvk_error *err)
+{
+    int32_t gate;
+
+    (void)node;
+    if (!edge->params->compat_executorch)
+        return QVK__EDGE_EMIT(edge, QVK__OP_SILU, QVK_DTYPE_NONE, outs, err, args[0]);
+    QVK__TRY(QVK__EDGE_EMIT(edge, QVK__OP_SIGMOID, QVK_DTYPE_NONE, &gate, err, args[0]));
+    return QVK__EDGE_EMIT(edge, QVK__OP_MUL_TENSOR, QVK_DTYPE_NONE, outs, err, args[0],
+                          qvk__arg_from_value(gate));
+}
+
 qvk_status qvk__decompose_glu(qvk__edge *edge, const qvk__node *node, const qvk__arg *args, int32_t *outs,
                               qvk_error *err)
 {

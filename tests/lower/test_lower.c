@@ -81,6 +81,11 @@ static qvk_node *linear_relu(qvk_builder *builder)
     return qvk_builder_call(builder, "aten.relu.default", ARGS(NODE(x)));
 }
 
+static qvk_node *gate(qvk_builder *builder)
+{
+    return qvk_builder_call(builder, "aten.silu.default", ARGS(NODE(rows(builder))));
+}
+
 static qvk_node *product(qvk_builder *builder)
 {
     qvk_node *x = rows(builder), *w = parameter(builder, "w", 2, SIZES(16, 64));
