@@ -1,7 +1,4 @@
 /* Pipelines, parameters and recordings of a variant. */
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "runtime/device.h"
 #include "runtime/hazards.h"
 
@@ -14,9 +11,6 @@ typedef struct pipeline_job {
     const qvk__dispatch *dispatches;
     const uint32_t *unique;        /* first dispatch of each pipeline */
     const qvk__gpu_pipeline **out; /* per dispatch; filled for the unique ones */
-    atomic_int status;             /* of the first failure */
-    pthread_mutex_t lock;
-    qvk_error error;
 } pipeline_job;
 
 static qvk_status get_pipeline(qvk__gpu *gpu, const qvk__dispatch *dispatch, const qvk__gpu_pipeline **out,
@@ -34,28 +28,15 @@ static qvk_status get_pipeline(qvk__gpu *gpu, const qvk__dispatch *dispatch, con
     return qvk__gpu_pipeline_get(gpu, &params, out, err);
 }
 
-static void make_pipeline(pipeline_job *job, uint64_t index)
+static qvk_status make_pipelines(void *user, uint64_t begin, uint64_t end, qvk_error *err)
 {
-    const uint32_t at = job->unique[index];
-    qvk_error error;
-    qvk_status status;
+    const pipeline_job *job = user;
 
-    if (atomic_load(&job->status) != QVK_OK)
-        return;
-    status = get_pipeline(job->gpu, &job->dispatches[at], &job->out[at], &error);
-    if (status == QVK_OK)
-        return;
-    pthread_mutex_lock(&job->lock);
-    if (atomic_load(&job->status) == QVK_OK)
-        job->error = error;
-    atomic_store(&job->status, (int)status);
-    pthread_mutex_unlock(&job->lock);
-}
-
-static void make_pipelines(void *user, uint64_t begin, uint64_t end)
-{
-    for (uint64_t i = begin; i < end; i++)
-        make_pipeline(user, i);
+    for (uint64_t i = begin; i < end; i++) {
+        const uint32_t at = job->unique[i];
+        QVK__TRY(get_pipeline(job->gpu, &job->dispatches[at], &job->out[at], err));
+    }
+    return QVK_OK;
 }
 
 static bool same_pipeline(const qvk__dispatch *a, const qvk__dispatch *b)
@@ -90,24 +71,16 @@ qvk_status qvk__variant_pipelines(qvk__engine *engine, qvk__variant *variant, qv
     size_t n_unique = 0;
     qvk_status status = QVK_OK;
 
-    pthread_mutex_init(&job.lock, NULL);
     variant->pipelines = qvk__alloc_zeroed(count + 1, sizeof *variant->pipelines);
     QVK__CHECK_GO(twin && unique && variant->pipelines, err, QVK_OUT_OF_MEMORY, "out of memory");
     job.out = variant->pipelines;
     n_unique = find_twins(&variant->plan, twin, unique);
-    qvk__parallel(n_unique, 1, make_pipelines, &job);
-    status = (qvk_status)atomic_load(&job.status);
-    if (status != QVK_OK) {
-        if (err)
-            *err = job.error;
-        goto done;
-    }
+    QVK__TRY_GO(qvk__parallel_try(n_unique, 1, make_pipelines, &job, err));
     for (size_t i = 0; i < count; i++)
         variant->pipelines[i] = variant->pipelines[twin[i]];
     engine->info.n_pipelines += (int32_t)n_unique;
     engine->info.pipeline_ms += (double)(qvk__clock_ns() - start) * 1e-6;
 done:
-    pthread_mutex_destroy(&job.lock);
     free(twin);
     free(unique);
     return status;
