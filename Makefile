@@ -25,8 +25,8 @@ test: deps-test configure ## run every test; ends with "N passed, N failed"
 check: deps-check ## everything a change must pass: format, rooms, both compilers, sanitizers, validation layers
 	@$(tools)/check.sh
 
-bench: deps-test ## time kernels and models (its own release build)
-	@$(tools)/bench.sh
+bench: deps-test ## time linears, ceilings beside them (BENCH="--model llama-3.2-1b --m all"): build/bench.json, build/roofline.svg
+	@BUILD=$(BUILD) JOBS=$(JOBS) $(tools)/bench.sh $(BENCH)
 
 wheel: deps-build ## build the Python package (dist/qvk-*.whl); pip install ./python does the same
 	@$(PYTHON) -m pip wheel -q --no-deps --config-settings=jobs=$(JOBS) -w dist ./python

@@ -113,7 +113,8 @@ static qvk_status time_layer(qvk__gpu *gpu, const options *o, layer *l, const qv
                              void *y, qvk_error *err)
 {
     /* About the same device time whatever the size. */
-    const double layers = QVK__MIN(60, QVK__MAX(6, 8e11 / layer_ops(l)));
+    const bool cpu = qvk__gpu_caps_of(gpu)->type == QVK__GPU_CPU;
+    const double layers = QVK__MIN(60, QVK__MAX(cpu ? 2 : 6, (cpu ? 1e10 : 8e11) / layer_ops(l)));
     const chain_params params = {.graph = &l->graph,
                                  .values = l->values,
                                  .tuning = tuning,

@@ -126,7 +126,8 @@ static qvk_status make_packed(chain *c, qvk_error *err)
 
     for (uint32_t p = 0; p < c->n_packs; p++)
         once += c->packs[p].bytes;
-    c->n_copies = (uint32_t)QVK__MIN(qvk__div_up(c->params->cold_bytes, QVK__MAX(once, 1)) + 1, MAX_COPIES);
+    c->n_copies = (uint32_t)QVK__MIN(qvk__div_up(c->params->cold_bytes, QVK__MAX(once, 1)) + 1,
+                                     QVK__MIN(c->params->n_layers, MAX_COPIES));
     for (uint32_t p = 0; p < c->n_packs; p++) {
         const qvk__pack *pack = &c->packs[p];
         const uint64_t bytes = qvk__round_up(pack->bytes, 256);
