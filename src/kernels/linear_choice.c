@@ -35,6 +35,12 @@ static bool has_shape(const qvk__gpu_caps *caps, bool is_int8, uint32_t k)
     return false;
 }
 
+/* Compute units, or a guess where the driver does not tell. */
+static uint64_t n_units(const qvk__planner *planner)
+{
+    return QVK__MAX(planner->caps->compute_units, 16);
+}
+
 /* ---- how k is laid out ---------------------------------------------------------------------------------- */
 
 static void lay_out(qvk__linear_call *c, const qvk__linear_choice *how)
@@ -251,7 +257,7 @@ static void row_shape(const qvk__planner *planner, const qvk__linear_call *c, ui
     const qvk__gpu_caps *caps = planner->caps;
     const qvk__linear_tuning *tuning = planner->linear_tuning;
     const uint64_t chunks = c->weights.k_padded * qvk__linear_bits(c->weights.format) / 128;
-    const uint64_t n_panels = qvk__div_up(c->weights.N, PANEL), units = QVK__MAX(caps->compute_units, 16);
+    const uint64_t n_panels = qvk__div_up(c->weights.N, PANEL), units = n_units(planner);
     const bool is_long = IS(c, 4) && caps->max_invocations >= 1024 && chunks >= 3 * 1024 / PANEL;
 
     *panels = 4;
@@ -352,6 +358,12 @@ static const qvk__coopmat_tile coopmat_tiles[2][4] = {
 };
 #undef TILE
 
+static uint64_t n_tiles(const qvk__coopmat_tile *tile, const qvk__linear_call *c)
+{
+    return qvk__div_up(c->M, 16 * tile->warps_m * tile->frags_m) *
+           qvk__div_up(c->weights.N, 16 * tile->warps_n * tile->frags_n);
+}
+
 static qvk__coopmat_tile coopmat_tile(const qvk__planner *planner, const qvk__linear_call *c)
 {
     const qvk__coopmat_tile *tile = coopmat_tiles[!is_float(c)];
@@ -360,6 +372,9 @@ static qvk__coopmat_tile coopmat_tile(const qvk__planner *planner, const qvk__li
         return planner->linear_tuning->coopmat;
     while (c->M > tile->most_rows)
         tile++;
+    /* Tiles of several rows of subgroups pay only where there are enough of them without splitting k. */
+    if (tile->warps_m > 1 && n_tiles(tile, c) < tile->groups_a_unit * n_units(planner))
+        tile--;
     return *tile;
 }
 
@@ -385,10 +400,10 @@ static uint32_t coopmat_splits(const qvk__planner *planner, const qvk__linear_ca
     enum { MIN_STAGES = 8 };
     const qvk__linear_tuning *tuning = planner->linear_tuning;
     const bool can_sum = qvk__planner_may_use(planner, qvk__linear_sum_kernel(c));
-    const uint64_t units = QVK__MAX(planner->caps->compute_units, 16);
     const uint64_t tiles = qvk__div_up(c->M, how->rows) * qvk__div_up(c->weights.N, how->columns);
     const uint64_t most = c->weights.k_padded / how->k_align / MIN_STAGES;
-    const uint64_t wanted = tuning && tuning->splits ? tuning->splits : groups_a_unit * units / tiles;
+    const uint64_t wanted =
+        tuning && tuning->splits ? tuning->splits : groups_a_unit * n_units(planner) / tiles;
 
     return can_sum ? (uint32_t)QVK__MAX(QVK__MIN(wanted, most), 1) : 1;
 }
