@@ -58,6 +58,7 @@ qvk_context_params cli_context_params(const cli_options *options)
         .disable = variable("QVK_DISABLE"),
         .cache_dir = cache_dir(),
         .log = print_log,
+        .tuning = cli_has(options, CLI_OPTION_NO_TUNING) ? QVK_TUNING_OFF : QVK_TUNING_DEFAULT,
     };
 }
 

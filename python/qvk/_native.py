@@ -32,6 +32,7 @@ class ContextParams(Structure):  # qvk_context_params
         ("log", c_void_p),
         ("log_user", c_void_p),
         ("vulkan", c_void_p),
+        ("tuning", c_int),
     ]
 
 

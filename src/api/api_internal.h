@@ -13,6 +13,7 @@ struct qvk_context {
     atomic_int users;    /* the caller and every module */
     qvk__gpu *gpu;       /* NULL: reference executor */
     qvk__trials *trials; /* of the gpu; NULL without one */
+    qvk__tuner *tuner;   /* of the gpu; NULL without one, or when nothing is to be timed */
     qvk_log_fn log;
     void *log_user;
 };

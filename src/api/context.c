@@ -5,6 +5,7 @@
 
 #include "runtime/measure.h"
 #include "runtime/trials.h"
+#include "runtime/tuner.h"
 
 /* ---- features by name ----------------------------------------------------------------------------------- */
 
@@ -105,7 +106,10 @@ qvk_status qvk_context_create(const qvk_context_params *params, qvk_context **ou
     }
     if (status == QVK_OK && context->gpu)
         status = qvk__trials_create(context->gpu, params->log, params->log_user, &context->trials, err);
+    if (status == QVK_OK && context->gpu && params->tuning != QVK_TUNING_OFF)
+        status = qvk__tuner_create(context->gpu, 0, &context->tuner, err);
     if (status != QVK_OK) {
+        qvk__trials_destroy(&context->trials);
         qvk__gpu_destroy(&context->gpu);
         free(context);
         return status;
@@ -123,6 +127,7 @@ void qvk__context_release(qvk_context *context)
 {
     if (atomic_fetch_sub(&context->users, 1) != 1)
         return;
+    qvk__tuner_destroy(&context->tuner);
     qvk__trials_destroy(&context->trials);
     qvk__gpu_destroy(&context->gpu);
     free(context);

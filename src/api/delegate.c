@@ -38,6 +38,7 @@ static qvk_status open_engine(qvk_context *context, qvk_delegate *delegate, qvk_
     const qvk__session_params session = {
         .verify = delegate->params.verify,
         .trials = context->trials,
+        .tuner = context->tuner,
         .log = context->log,
         .log_user = context->log_user,
     };

@@ -19,6 +19,7 @@ static qvk_status open_session(qvk_context *context, const char *name, const qvk
         .verify = params && params->verify,
         .profile = params && params->profile,
         .trials = context->trials,
+        .tuner = context->tuner,
         .log = context->log,
         .log_user = context->log_user,
     };

@@ -121,6 +121,11 @@ qvk_status qvk__gpu_cache_path(const qvk__gpu *gpu, const char *kind, char *out,
     return qvk__gpu_cache_path_in(gpu->cache_dir, &gpu->caps, kind, out, bytes, err);
 }
 
+const char *qvk__gpu_cache_dir(const qvk__gpu *gpu)
+{
+    return gpu->cache_dir;
+}
+
 qvk_status qvk__gpu_cache_path_in(const char *cache_dir, const qvk__gpu_caps *caps, const char *kind,
                                   char *out, size_t bytes, qvk_error *err)
 {

@@ -133,6 +133,8 @@ qvk_status qvk__gpu_cache_path(const qvk__gpu *gpu, const char *kind, char *out,
 /* The same for a device that is only listed, not created. */
 qvk_status qvk__gpu_cache_path_in(const char *cache_dir, const qvk__gpu_caps *caps, const char *kind,
                                   char *out, size_t bytes, qvk_error *err);
+/* The folder, or NULL. */
+const char *qvk__gpu_cache_dir(const qvk__gpu *gpu);
 /* True once a call returned QVK_DEVICE_LOST: only destruction works from then on. */
 bool qvk__gpu_is_lost(const qvk__gpu *gpu);
 

@@ -65,6 +65,7 @@ typedef struct qvk__dispatch {
     uint32_t specs[QVK__GPU_MAX_SPECS];
     uint32_t n_specs;
     uint32_t subgroup_size;
+    uint32_t tuned_as; /* class of linears whose measured shape it has, plus one; 0: it has no choice */
     uint32_t params[QVK__MAX_DISPATCH_PARAMS];
     uint32_t n_params; /* words */
     uint32_t groups[3];
@@ -90,7 +91,8 @@ typedef struct qvk__planner qvk__planner;
 struct qvk__planner {
     const qvk__gpu_caps *caps;
     bool fp16_math; /* fp16 tensors may be multiplied in fp16 (sums are fp32 always) */
-    const struct qvk__linear_tuning *linear_tuning; /* src/kernels/linear.h; NULL: none */
+    /* src/kernels/linear.h: for all linears, or one a class (QVK__LINEAR_CLASSES); NULL: none */
+    const struct qvk__linear_tuning *linear_tuning, *linear_tiles;
     const bool *distrusted; /* per kernel: it computes wrongly on this device; NULL: none does */
     const qvk__graph *graph;
     /* Current shape of a tensor value (within its bound). */

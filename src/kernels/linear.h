@@ -10,8 +10,8 @@
 #define QVK__LINEAR_PANEL 8u /* PANEL of linear.glsl: rows of weights side by side */
 
 /*
- * Shapes of kernels, as measured on a device or asked for by a benchmark (qvk__planner.linear_tuning). Zero:
- * the planner's own choice.
+ * Shapes of kernels, as measured on a device (qvk__planner.linear_tiles) or asked for by a benchmark
+ * (qvk__planner.linear_tuning). Zero: the planner's own choice, src/kernels/linear_tiles.def.
  */
 typedef struct qvk__coopmat_tile {
     uint32_t most_rows;
@@ -29,6 +29,42 @@ typedef struct qvk__linear_tuning {
     qvk__coopmat_tile coopmat;
     uint32_t splits; /* of k, where the family splits it */
 } qvk__linear_tuning;
+
+/*
+ * Classes of linears that have a shape of their own. A class is the family by its rows, the bits of the
+ * weights, whether activations are int8 and whether they come as float16, and whether the matrix is large.
+ */
+typedef enum qvk__linear_rows {
+    QVK__ROWS_ONE, /* linear_row.comp */
+    QVK__ROWS_FEW, /* linear_mv.comp */
+    QVK__ROWS_16,  /* linear_coopmat.comp: at most 16, 32, any number */
+    QVK__ROWS_32,
+    QVK__ROWS_MANY,
+    QVK__ROWS_COUNT
+} qvk__linear_rows;
+
+typedef struct qvk__linear_class {
+    qvk__linear_rows rows;
+    bool is_8bit, is_int8, is_half, is_large;
+} qvk__linear_class;
+
+#define QVK__LINEAR_CLASSES (QVK__ROWS_COUNT * 16)
+/* Weights of a large matrix. */
+#define QVK__LINEAR_LARGE (UINT64_C(1) << 22)
+
+static inline uint32_t qvk__linear_class_index(const qvk__linear_class *c)
+{
+    return (uint32_t)c->rows * 16 + c->is_8bit * 8u + c->is_int8 * 4u + c->is_half * 2u + c->is_large;
+}
+
+static inline qvk__linear_class qvk__linear_class_at(uint32_t index)
+{
+    return (qvk__linear_class){(qvk__linear_rows)(index / 16), (index & 8) != 0, (index & 4) != 0,
+                               (index & 2) != 0, (index & 1) != 0};
+}
+
+/* The device's class has measured rows of its own in linear_tiles.def: nothing is left to find out. */
+bool qvk__linear_is_measured(const qvk__gpu_caps *caps);
 
 typedef enum qvk__weight_format {
     QVK__WEIGHT_INT8,     /* [N, K] */

@@ -1,6 +1,8 @@
 /* Chooses kernels of quantized linears by what the device can do and by shape, never by who made it. */
 #include "kernels/linear_choice.h"
 
+#include "kernels/linear_tiles.h"
+
 #define PANEL       QVK__LINEAR_PANEL
 #define IS(c, bits) (qvk__linear_bits((c)->weights.format) == (bits))
 
@@ -23,22 +25,6 @@ static uint32_t power_of_two_in(uint64_t n, uint32_t most)
     while (power < most && n % (2 * power) == 0)
         power *= 2;
     return power;
-}
-
-static bool has_shape(const qvk__gpu_caps *caps, bool is_int8, uint32_t k)
-{
-    for (uint32_t i = 0; i < caps->n_coopmat; i++) {
-        const qvk__coopmat_shape *s = &caps->coopmat[i];
-        if (s->is_int8 == is_int8 && s->m == 16 && s->n == 16 && s->k == k && (is_int8 || s->f32_result))
-            return true;
-    }
-    return false;
-}
-
-/* Compute units, or a guess where the driver does not tell. */
-static uint64_t n_units(const qvk__planner *planner)
-{
-    return QVK__MAX(planner->caps->compute_units, 16);
 }
 
 /* ---- how k is laid out ---------------------------------------------------------------------------------- */
@@ -171,13 +157,14 @@ static uint64_t mv_most_rows(const qvk__planner *planner, const qvk__linear_call
 {
     if (planner->linear_tuning && planner->linear_tuning->mv_max_rows)
         return planner->linear_tuning->mv_max_rows;
-    return is_float(c) && c->x_dtype == QVK_DTYPE_F16 && has_shape(planner->caps, false, 16) ? 5 : 8;
+    return is_float(c) && c->x_dtype == QVK_DTYPE_F16 && qvk__linear_has_matrices(planner->caps, false, 16)
+               ? 5
+               : 8;
 }
 
 static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
 {
     const qvk__gpu_caps *caps = planner->caps;
-    const qvk__linear_tuning *tuning = planner->linear_tuning;
 
     if (c->M > mv_most_rows(planner, c) || !knows_subgroups(caps) || caps->subgroup_size < PANEL ||
         caps->subgroup_size > 128)
@@ -194,10 +181,11 @@ static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__lin
     if (!qvk__planner_may_use(planner, out->kernel))
         return false;
 
+    const qvk__linear_tuning *tuning = qvk__linear_tuning_of(planner, c, QVK__ROWS_FEW, &out->tuned_as);
     const uint64_t panels = qvk__div_up(c->weights.N, PANEL);
     const uint64_t chunks = c->weights.k_padded * qvk__linear_bits(c->weights.format) / 128;
-    uint32_t threads = tuning && tuning->mv_threads ? tuning->mv_threads : 256;
-    uint32_t per_group = tuning && tuning->mv_panels ? tuning->mv_panels : panels >= 1024 ? 2 : 1;
+    uint32_t threads = tuning->mv_threads ? tuning->mv_threads : 256;
+    uint32_t per_group = tuning->mv_panels ? tuning->mv_panels : panels >= 1024 ? 2 : 1;
     threads = QVK__MIN(threads, caps->max_invocations);
     while (threads > 2 * caps->subgroup_size && threads / PANEL > chunks)
         threads /= 2;
@@ -251,28 +239,26 @@ static uint64_t row_shared(const qvk__linear_call *c, uint32_t threads, uint32_t
  * compute unit still has two; for long rows of 4-bit weights, of which that is a larger part, one. Few work
  * groups are better large.
  */
-static void row_shape(const qvk__planner *planner, const qvk__linear_call *c, uint32_t *threads,
-                      uint32_t *panels, uint32_t *ahead)
+static void row_shape(const qvk__gpu_caps *caps, const qvk__linear_tuning *tuning, const qvk__linear_call *c,
+                      uint32_t *threads, uint32_t *panels, uint32_t *ahead)
 {
-    const qvk__gpu_caps *caps = planner->caps;
-    const qvk__linear_tuning *tuning = planner->linear_tuning;
     const uint64_t chunks = c->weights.k_padded * qvk__linear_bits(c->weights.format) / 128;
-    const uint64_t n_panels = qvk__div_up(c->weights.N, PANEL), units = n_units(planner);
+    const uint64_t n_panels = qvk__div_up(c->weights.N, PANEL), units = qvk__linear_units(caps);
     const bool is_long = IS(c, 4) && caps->max_invocations >= 1024 && chunks >= 3 * 1024 / PANEL;
 
     *panels = 4;
     while (*panels > 1 && n_panels / *panels * 16 < units * (is_long ? 15 : 31))
         *panels /= 2;
-    if (tuning && tuning->row_panels)
+    if (tuning->row_panels)
         *panels = tuning->row_panels;
     *threads = n_panels / *panels > 3 * units ? 256 : is_long && n_panels / *panels <= units ? 1024 : 512;
-    if (tuning && tuning->row_threads)
+    if (tuning->row_threads)
         *threads = tuning->row_threads;
     *threads = QVK__MIN(*threads, caps->max_invocations);
     while (*threads > 2 * caps->subgroup_size && *threads / PANEL > chunks)
         *threads /= 2;
     *threads = QVK__MAX(*threads, caps->subgroup_size);
-    *ahead = tuning && tuning->row_ahead ? tuning->row_ahead : *panels > 1 ? 1 : 2;
+    *ahead = tuning->row_ahead ? tuning->row_ahead : *panels > 1 ? 1 : 2;
     *ahead = (uint32_t)QVK__MIN(*ahead, qvk__div_up(chunks, *threads / PANEL));
 }
 
@@ -297,7 +283,8 @@ static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__li
         return false;
 
     uint32_t threads, per_group, ahead;
-    row_shape(planner, c, &threads, &per_group, &ahead);
+    row_shape(caps, qvk__linear_tuning_of(planner, c, QVK__ROWS_ONE, &out->tuned_as), c, &threads, &per_group,
+              &ahead);
     out->columns = per_group * PANEL;
     SET_SPECS(out, threads, per_group, ahead, (uint32_t)c->weights.k_padded,
               one_group ? 0 : (uint32_t)(c->weights.group_padded / chunk), caps->subgroup_size);
@@ -345,39 +332,6 @@ static bool choose_tile(const qvk__planner *planner, qvk__linear_call *c, qvk__l
 
 /* ---- many rows, cooperative matrices -------------------------------------------------------------------- */
 
-/* Shapes of a tile by the most rows it is meant for: float16, int8. */
-#define TILE(rows, wm, wn, fm, fn, n_buffers, n_parts, groups)                                               \
-    {                                                                                                        \
-        .most_rows = (rows), .warps_m = (wm), .warps_n = (wn), .frags_m = (fm), .frags_n = (fn),             \
-        .buffers = (n_buffers), .parts = (n_parts), .groups_a_unit = (groups)                                \
-    }
-static const qvk__coopmat_tile coopmat_tiles[2][4] = {
-    {TILE(16, 1, 4, 1, 2, 2, 1, 4), TILE(32, 1, 4, 2, 2, 2, 1, 4), TILE(UINT32_MAX, 1, 4, 4, 2, 1, 2, 2)},
-    {TILE(16, 1, 4, 1, 2, 2, 1, 4), TILE(32, 1, 4, 2, 2, 2, 1, 4), TILE(64, 1, 4, 4, 2, 2, 1, 2),
-     TILE(UINT32_MAX, 2, 4, 4, 2, 1, 2, 2)},
-};
-#undef TILE
-
-static uint64_t n_tiles(const qvk__coopmat_tile *tile, const qvk__linear_call *c)
-{
-    return qvk__div_up(c->M, 16 * tile->warps_m * tile->frags_m) *
-           qvk__div_up(c->weights.N, 16 * tile->warps_n * tile->frags_n);
-}
-
-static qvk__coopmat_tile coopmat_tile(const qvk__planner *planner, const qvk__linear_call *c)
-{
-    const qvk__coopmat_tile *tile = coopmat_tiles[!is_float(c)];
-
-    if (planner->linear_tuning && planner->linear_tuning->coopmat.warps_m)
-        return planner->linear_tuning->coopmat;
-    while (c->M > tile->most_rows)
-        tile++;
-    /* Tiles of several rows of subgroups pay only where there are enough of them without splitting k. */
-    if (tile->warps_m > 1 && n_tiles(tile, c) < tile->groups_a_unit * n_units(planner))
-        tile--;
-    return *tile;
-}
-
 qvk__kernel qvk__linear_sum_kernel(const qvk__linear_call *call)
 {
     return is_float(call) ? QVK__KERNEL_LINEAR_SUM_FLOAT
@@ -385,25 +339,15 @@ qvk__kernel qvk__linear_sum_kernel(const qvk__linear_call *call)
                           : QVK__KERNEL_LINEAR_SUM_QD8_QB8W;
 }
 
-/* Both tiles with their padding, a part's scales, and a 16 x 16 matrix. */
-static uint64_t coopmat_shared(const qvk__coopmat_tile *t, uint32_t scales)
-{
-    const uint64_t m = t->warps_m * t->frags_m * 16, n = t->warps_n * t->frags_n * 16;
-
-    return t->buffers * ((m + n) * (64 * t->parts + 16) + t->parts * scales * n * 4) + 1024;
-}
-
 /* k is split until there is work for every compute unit, but parts stay long enough to be worth their sum. */
 static uint32_t coopmat_splits(const qvk__planner *planner, const qvk__linear_call *c,
-                               const qvk__linear_choice *how, uint32_t groups_a_unit)
+                               const qvk__linear_choice *how, uint32_t splits, uint32_t groups_a_unit)
 {
     enum { MIN_STAGES = 8 };
-    const qvk__linear_tuning *tuning = planner->linear_tuning;
     const bool can_sum = qvk__planner_may_use(planner, qvk__linear_sum_kernel(c));
     const uint64_t tiles = qvk__div_up(c->M, how->rows) * qvk__div_up(c->weights.N, how->columns);
     const uint64_t most = c->weights.k_padded / how->k_align / MIN_STAGES;
-    const uint64_t wanted =
-        tuning && tuning->splits ? tuning->splits : groups_a_unit * n_units(planner) / tiles;
+    const uint64_t wanted = splits ? splits : groups_a_unit * qvk__linear_units(planner->caps) / tiles;
 
     return can_sum ? (uint32_t)QVK__MAX(QVK__MIN(wanted, most), 1) : 1;
 }
@@ -411,22 +355,25 @@ static uint32_t coopmat_splits(const qvk__planner *planner, const qvk__linear_ca
 static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
 {
     const qvk__gpu_caps *caps = planner->caps;
-    const bool is_int8 = !is_float(c);
+    const bool is_int8 = !is_float(c), one_group = c->weights.n_groups == 1;
     const uint32_t step = is_int8 ? 32 : 16;
-    qvk__coopmat_tile tile = coopmat_tile(planner, c);
+    const uint32_t scales = one_group || qvk__round_up(c->weights.group_size, step) % (2 * step) == 0 ? 1 : 2;
+    const qvk__linear_rows rows = c->M <= 16 ? QVK__ROWS_16 : c->M <= 32 ? QVK__ROWS_32 : QVK__ROWS_MANY;
+    uint32_t tuned_as;
+    const qvk__linear_tuning *tuning = qvk__linear_tuning_of(planner, c, rows, &tuned_as);
+    const qvk__coopmat_tile tile = qvk__coopmat_tile_of(planner, tuning, c, step, scales);
+    const uint32_t threads = tile.warps_m * tile.warps_n * caps->subgroup_size;
 
     /* float32 activations would be rounded to float16. */
-    if (!has_shape(caps, is_int8, step) || !knows_subgroups(caps) ||
+    if (!qvk__linear_has_matrices(caps, is_int8, step) || !knows_subgroups(caps) ||
         (!is_int8 && (c->x_dtype != QVK_DTYPE_F16)))
         return false;
-    tile.parts = QVK__MAX(tile.parts, 1);
-    if (c->weights.K % (2 * step * tile.parts) != 0)
-        tile.parts = 1;
     *out = (qvk__linear_choice){.family = QVK__LINEAR_COOPMAT,
                                 .k_align = 2 * step * tile.parts,
                                 .group_align = step,
                                 .chunk_bytes = 16,
                                 .subgroup_size = required_subgroup(caps),
+                                .tuned_as = tuned_as,
                                 .rows = tile.warps_m * tile.frags_m * 16,
                                 .columns = tile.warps_n * tile.frags_n * 16,
                                 .invocations = 1,
@@ -439,17 +386,10 @@ static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk
         out->kernel = IS(c, 8) ? QVK__KERNEL_LINEAR_F16_QB8W_COOPMAT : QVK__KERNEL_LINEAR_F16_QB4W_COOPMAT;
         out->form = is_whole(c) ? QVK__FORM_AS_IS : QVK__FORM_F16;
     }
-    const bool one_group = c->weights.n_groups == 1;
-    const uint32_t scales = one_group || c->weights.group_padded % (2 * step) == 0 ? 1 : 2;
-    if (coopmat_shared(&tile, scales) > caps->shared_bytes)
-        tile.buffers = 1;
-    const uint32_t threads = tile.warps_m * tile.warps_n * caps->subgroup_size;
-    out->splits = coopmat_splits(planner, c, out, tile.groups_a_unit);
+    out->splits = coopmat_splits(planner, c, out, tuning->splits, tile.groups_a_unit);
     SET_SPECS(out, threads, caps->subgroup_size, tile.warps_m, tile.warps_n, tile.frags_m, tile.frags_n,
               tile.buffers, one_group, scales, tile.parts, (uint32_t)c->weights.group_padded);
-    /* At the end each subgroup has 16 rows of the weights' tile to itself. */
-    return threads <= caps->max_invocations && coopmat_shared(&tile, scales) <= caps->shared_bytes &&
-           tile.warps_m <= tile.frags_n * tile.buffers && qvk__planner_may_use(planner, out->kernel);
+    return qvk__coopmat_fits(caps, &tile, scales) && qvk__planner_may_use(planner, out->kernel);
 }
 
 /* Padding small groups to the coarser grain of matrices must not double the work. */

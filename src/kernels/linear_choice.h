@@ -32,6 +32,7 @@ typedef struct qvk__linear_choice {
     uint32_t subgroup_size; /* required of the pipeline; 0: none */
     uint64_t rows, columns; /* of the result that a work group makes (base: an invocation) */
     uint64_t invocations;   /* of a work group of the base kernel; 1 elsewhere */
+    uint32_t tuned_as;      /* as in qvk__dispatch */
     uint32_t splits;        /* of k, added up by linear_sum.comp; 0 and 1: none */
     bool quantizes_here;    /* reads the activations' scales and zero points itself */
     bool needs_sums;        /* of weights, as the fifth buffer */

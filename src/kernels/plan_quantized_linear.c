@@ -201,6 +201,7 @@ static qvk_status multiply_part(qvk__planner *planner, const product *p, uint64_
     const uint64_t M = p->call->M;
     qvk__dispatch d = {.kernel = p->how->kernel,
                        .subgroup_size = p->how->subgroup_size,
+                       .tuned_as = p->how->tuned_as,
                        .ops = 2 * M * (last - first) * w->K};
     qvk__ref weights;
 

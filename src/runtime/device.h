@@ -7,6 +7,7 @@
 #ifndef QVK__DEVICE_H
 #define QVK__DEVICE_H
 
+#include "kernels/linear.h"
 #include "runtime/engine.h"
 #include "runtime/placement.h"
 #include "runtime/graph_plan.h"
@@ -51,6 +52,8 @@ struct qvk__device_engine {
     qvk__gpu *gpu;
     const qvk__gpu_caps *caps;
     bool distrusted[QVK__KERNEL_COUNT]; /* kernels that failed their trial when this engine wanted them */
+    qvk__linear_tuning
+        tiles[QVK__LINEAR_CLASSES]; /* shapes found by the tuner when this engine wanted them */
     qvk__weights weights;
     QVK__VEC(qvk__variant *) variants;
     qvk__variant *current;

@@ -151,6 +151,7 @@ static planning start(const qvk__plan_source *source, qvk__plan *plan)
         .base = {.caps = source->caps,
                  .fp16_math = (source->caps->flags & QVK__CAP_FP16) != 0,
                  .linear_tuning = source->tuning,
+                 .linear_tiles = source->tiles,
                  .distrusted = source->distrusted,
                  .graph = source->host->graph,
                  .desc = ask_desc,

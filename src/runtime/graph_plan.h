@@ -43,10 +43,10 @@ typedef struct qvk__plan {
 
 typedef struct qvk__plan_source {
     const qvk__gpu_caps *caps;
-    qvk__host *host;                         /* shapes and numbers */
-    qvk__weights *weights;                   /* packed constants are entered here, and not uploaded */
-    const bool *distrusted;                  /* as in qvk__planner; NULL: none */
-    const struct qvk__linear_tuning *tuning; /* as in qvk__planner; NULL: none */
+    qvk__host *host;                                 /* shapes and numbers */
+    qvk__weights *weights;                           /* packed constants are entered here, and not uploaded */
+    const bool *distrusted;                          /* as in qvk__planner; NULL: none */
+    const struct qvk__linear_tuning *tuning, *tiles; /* as linear_... in qvk__planner; NULL: none */
 } qvk__plan_source;
 
 /* Plans all nodes. QVK_UNSUPPORTED_OPERATOR when neither the device nor the reference has an operator. */

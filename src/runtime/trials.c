@@ -3,8 +3,8 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
+#include "runtime/device_notes.h"
 #include "runtime/trial_run.h"
 
 struct qvk__trials {
@@ -18,20 +18,14 @@ struct qvk__trials {
 
 /* ---- the file ------------------------------------------------------------------------------------------- */
 
-/* The magic changes with what a trial computes. */
-#define FILE_MAGIC "QVKTRY01"
-enum { FILE_MAX_BYTES = 1 << 20 };
-
-typedef struct file_header {
-    char magic[8];
-    uint64_t bytes, checksum; /* of the entries that follow */
-} file_header;
-
 typedef struct file_entry {
     char name[48];  /* of the kernel: the order of the table is another one in another build */
     uint64_t spirv; /* hash of its words */
     uint64_t verdict;
 } file_entry;
+
+/* The magic changes with what a trial computes. */
+static const qvk__notes_kind notes = {"trials", "QVKTRY01", sizeof(file_entry)};
 
 static uint64_t hash_spirv(qvk__kernel kernel)
 {
@@ -50,67 +44,37 @@ static int find_kernel(const char *name)
     return -1;
 }
 
-static void take_entry(const file_entry *entry, uint8_t verdicts[QVK__KERNEL_COUNT])
+/* Into verdicts that are not known yet. */
+static void take_entry(const void *bytes, void *user)
 {
-    const bool is_text = memchr(entry->name, '\0', sizeof entry->name) != NULL;
-    const int kernel = is_text ? find_kernel(entry->name) : -1;
-
-    if (kernel >= 0 && verdicts[kernel] == QVK__TRIAL_NONE && qvk__trial_exists((qvk__kernel)kernel) &&
-        entry->spirv == hash_spirv((qvk__kernel)kernel) &&
-        (entry->verdict == QVK__TRIAL_PASSED || entry->verdict == QVK__TRIAL_FAILED))
-        verdicts[kernel] = (uint8_t)entry->verdict;
-}
-
-static bool is_ours(const qvk__file *file, file_header *header)
-{
-    if (file->bytes < sizeof *header || file->bytes > FILE_MAX_BYTES)
-        return false;
-    memcpy(header, file->data, sizeof *header);
-    return memcmp(header->magic, FILE_MAGIC, sizeof header->magic) == 0 &&
-           header->bytes == file->bytes - sizeof *header && header->bytes % sizeof(file_entry) == 0 &&
-           header->checksum == qvk__hash64(file->data + sizeof *header, (size_t)header->bytes, 0);
-}
-
-/* Verdicts that are not known yet. */
-static void read_file(const char *path, uint8_t verdicts[QVK__KERNEL_COUNT])
-{
-    qvk__file file = {0};
-    file_header header;
+    uint8_t *verdicts = user;
     file_entry entry;
+    int kernel;
 
-    if (qvk__file_map(path, &file, NULL) != QVK_OK)
-        return;
-    if (is_ours(&file, &header))
-        for (uint64_t at = sizeof header; at < file.bytes; at += sizeof entry) {
-            memcpy(&entry, file.data + at, sizeof entry);
-            take_entry(&entry, verdicts);
-        }
-    qvk__file_unmap(&file);
+    memcpy(&entry, bytes, sizeof entry);
+    kernel = memchr(entry.name, '\0', sizeof entry.name) ? find_kernel(entry.name) : -1;
+    if (kernel >= 0 && verdicts[kernel] == QVK__TRIAL_NONE && qvk__trial_exists((qvk__kernel)kernel) &&
+        entry.spirv == hash_spirv((qvk__kernel)kernel) &&
+        (entry.verdict == QVK__TRIAL_PASSED || entry.verdict == QVK__TRIAL_FAILED))
+        verdicts[kernel] = (uint8_t)entry.verdict;
 }
 
-static qvk_status write_file(const char *path, const uint8_t verdicts[QVK__KERNEL_COUNT], qvk_error *err)
+static qvk_status write_file(const qvk__gpu *gpu, const uint8_t verdicts[QVK__KERNEL_COUNT], qvk_error *err)
 {
-    struct {
-        file_header header;
-        file_entry entries[QVK__KERNEL_COUNT];
-    } content = {.header = {.magic = FILE_MAGIC}};
+    file_entry entries[QVK__KERNEL_COUNT] = {0};
     size_t n = 0;
 
     for (int i = 0; i < QVK__KERNEL_COUNT; i++) {
         const char *name = qvk__kernel_name((qvk__kernel)i);
-        file_entry *entry = &content.entries[n];
         const bool is_told = verdicts[i] == QVK__TRIAL_PASSED || verdicts[i] == QVK__TRIAL_FAILED;
-        if (!is_told || strlen(name) >= sizeof entry->name)
+        if (!is_told || strlen(name) >= sizeof entries[n].name)
             continue;
-        strcpy(entry->name, name);
-        entry->spirv = hash_spirv((qvk__kernel)i);
-        entry->verdict = verdicts[i];
+        strcpy(entries[n].name, name);
+        entries[n].spirv = hash_spirv((qvk__kernel)i);
+        entries[n].verdict = verdicts[i];
         n++;
     }
-    content.header.bytes = n * sizeof content.entries[0];
-    content.header.checksum = qvk__hash64(content.entries, (size_t)content.header.bytes, 0);
-    QVK__TRY(qvk__folders_make(path, err));
-    return qvk__file_write(path, &content, sizeof content.header + content.header.bytes, err);
+    return qvk__notes_write(&notes, gpu, entries, n, err);
 }
 
 /* ---- life ----------------------------------------------------------------------------------------------- */
@@ -154,36 +118,20 @@ static void warn(const qvk__trials *trials, const char *format, ...)
     trials->log(trials->log_user, QVK_LOG_WARNING, message);
 }
 
-/* Empty text: nothing is kept on disk. */
-static void file_path(const qvk__trials *trials, char path[1024])
+static void read_file(qvk__trials *trials)
 {
-    if (qvk__gpu_cache_path(trials->gpu, "trials", path, 1024, NULL) != QVK_OK)
-        *path = '\0';
-}
-
-static void read_once(qvk__trials *trials)
-{
-    char path[1024];
-
-    if (trials->is_read)
-        return;
     trials->is_read = true;
-    file_path(trials, path);
-    if (*path)
-        read_file(path, trials->verdicts);
+    qvk__notes_read(&notes, qvk__gpu_cache_dir(trials->gpu), qvk__gpu_caps_of(trials->gpu), take_entry,
+                    trials->verdicts);
 }
 
 /* With what other processes found out meanwhile. A failure costs the next process its time, no more. */
 static void save(qvk__trials *trials)
 {
     qvk_error error;
-    char path[1024];
 
-    file_path(trials, path);
-    if (!*path)
-        return;
-    read_file(path, trials->verdicts);
-    if (write_file(path, trials->verdicts, &error) != QVK_OK)
+    read_file(trials);
+    if (write_file(trials->gpu, trials->verdicts, &error) != QVK_OK)
         warn(trials, "verdicts on kernels are not kept: %s", error.message);
 }
 
@@ -215,7 +163,8 @@ static qvk_status check(qvk__trials *trials, const qvk__dispatch *dispatches, si
         const qvk__kernel kernel = dispatches[i].kernel;
         if (!qvk__trial_exists(kernel))
             continue;
-        read_once(trials);
+        if (!trials->is_read)
+            read_file(trials);
         if (trials->verdicts[kernel] == QVK__TRIAL_NONE) {
             *tried = true;
             QVK__TRY(try_kernel(trials, kernel, err));
@@ -244,7 +193,8 @@ qvk_status qvk__trials_check(qvk__trials *trials, const qvk__dispatch *dispatche
 void qvk__trials_distrusted(qvk__trials *trials, bool out[QVK__KERNEL_COUNT])
 {
     pthread_mutex_lock(&trials->lock);
-    read_once(trials);
+    if (!trials->is_read)
+        read_file(trials);
     copy_distrusted(trials->verdicts, out);
     pthread_mutex_unlock(&trials->lock);
 }
@@ -253,9 +203,7 @@ void qvk__trials_read_distrusted(const char *cache_dir, const qvk__gpu_caps *cap
                                  bool out[QVK__KERNEL_COUNT])
 {
     uint8_t verdicts[QVK__KERNEL_COUNT] = {QVK__TRIAL_NONE};
-    char path[1024];
 
-    if (qvk__gpu_cache_path_in(cache_dir, caps, "trials", path, sizeof path, NULL) == QVK_OK && *path)
-        read_file(path, verdicts);
+    qvk__notes_read(&notes, cache_dir, caps, take_entry, verdicts);
     copy_distrusted(verdicts, out);
 }

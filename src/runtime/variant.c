@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "runtime/trials.h"
+#include "runtime/tuner.h"
 
 enum { MAX_VARIANTS = 8 };
 
@@ -180,30 +181,45 @@ static qvk__plan_source plan_source(qvk__engine *engine)
                               .host = &engine->host,
                               .weights = &device->weights,
                               .distrusted = device->distrusted,
-                              .tuning = engine->params.linear_tuning};
+                              .tuning = engine->params.linear_tuning,
+                              .tiles = engine->params.tuner ? device->tiles : NULL};
 }
 
-/* Plans until every kernel that needs a trial has passed it: what fails gives way to the next family. */
-static qvk_status plan_trusted(qvk__engine *engine, qvk__plan *out, qvk_error *err)
+/* *again: a kernel of the plan failed its trial, or has a better shape by now. */
+static qvk_status check_plan(qvk__engine *engine, const qvk__plan *plan, bool *again, qvk_error *err)
+{
+    qvk__device_engine *device = engine->device;
+    const qvk__dispatch *dispatches = plan->dispatches.data;
+    const size_t n = plan->dispatches.count;
+
+    *again = false;
+    if (engine->params.trials)
+        QVK__TRY(qvk__trials_check(engine->params.trials, dispatches, n, device->distrusted, again, err));
+    if (engine->params.tuner && !*again)
+        QVK__TRY(qvk__tuner_check(engine->params.tuner, dispatches, n, device->distrusted, device->tiles,
+                                  again, err));
+    return QVK_OK;
+}
+
+/* Plans until every kernel that needs a trial has passed it (what fails gives way to the next family) and has
+ * the best shape that is known. */
+static qvk_status plan_checked(qvk__engine *engine, qvk__plan *out, qvk_error *err)
 {
     qvk__device_engine *device = engine->device;
     const qvk__plan_source source = plan_source(engine);
     const size_t n_weights = device->weights.list.count;
-    bool refused = false;
-    qvk_status status;
+    bool again = true;
 
-    do {
-        /* What a refused plan wanted packed was not uploaded yet, and owns nothing. */
+    while (again) {
+        /* What a plan that is given up wanted packed was not uploaded yet, and owns nothing. */
         device->weights.list.count = n_weights;
         QVK__TRY(qvk__plan_make(&source, out, err));
-        if (!engine->params.trials)
-            return QVK_OK;
-        status = qvk__trials_check(engine->params.trials, out->dispatches.data, out->dispatches.count,
-                                   device->distrusted, &refused, err);
-        if (status != QVK_OK || refused)
+        const qvk_status status = check_plan(engine, out, &again, err);
+        if (status != QVK_OK || again)
             qvk__plan_finish(out);
-    } while (status == QVK_OK && refused);
-    return status;
+        QVK__TRY(status);
+    }
+    return QVK_OK;
 }
 
 qvk_status qvk__variant_select(qvk__engine *engine, qvk_error *err)
@@ -214,7 +230,7 @@ qvk_status qvk__variant_select(qvk__engine *engine, qvk_error *err)
     uint64_t key;
 
     device->current = NULL;
-    QVK__TRY(plan_trusted(engine, &plan, err));
+    QVK__TRY(plan_checked(engine, &plan, err));
     key = qvk__plan_key(&plan, engine->graph.nodes.count);
     variant = find(device, &plan, key);
     if (variant) {

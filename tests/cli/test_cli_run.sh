@@ -84,5 +84,6 @@ for verdicts in "$work/cache"/trials_*.bin; do
     check "other kernels take their place" env QVK_CACHE_DIR="$work/cache" \
         "$qvk" run "$model" --input "$input" --expect "$wanted"
 done
+check "nothing needs to be timed" status 0 "$qvk" run "$model" --input "$input" --expect "$wanted" --no-tuning
 check "a feature can be switched off" env QVK_DISABLE=dot8,fp16 "$qvk" run "$model" --input "$input" --expect "$wanted"
 finish

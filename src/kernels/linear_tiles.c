@@ -1,0 +1,146 @@
+#include "kernels/linear_tiles.h"
+
+/* ---- the table ------------------------------------------------------------------------------------------ */
+
+typedef enum device_class {
+#define DEVICE_CLASS(id, subgroup, least_units) CLASS_##id,
+#define COOPMAT_TILE(id, ...)
+#include "kernels/linear_tiles.def"
+#undef DEVICE_CLASS
+#undef COOPMAT_TILE
+} device_class;
+
+static const struct {
+    uint32_t subgroup, least_units;
+} device_classes[] = {
+#define DEVICE_CLASS(id, subgroup, least_units) {subgroup, least_units},
+#define COOPMAT_TILE(id, ...)
+#include "kernels/linear_tiles.def"
+#undef DEVICE_CLASS
+#undef COOPMAT_TILE
+};
+
+enum { FLOAT16 = false, INT8 = true };
+
+static const struct {
+    device_class of;
+    bool is_int8;
+    qvk__coopmat_tile tile;
+} coopmat_tiles[] = {
+#define DEVICE_CLASS(id, subgroup, least_units)
+#define COOPMAT_TILE(id, activation, ...) {CLASS_##id, activation, {__VA_ARGS__}},
+#include "kernels/linear_tiles.def"
+#undef DEVICE_CLASS
+#undef COOPMAT_TILE
+};
+
+bool qvk__linear_has_matrices(const qvk__gpu_caps *caps, bool is_int8, uint32_t k)
+{
+    for (uint32_t i = 0; i < caps->n_coopmat; i++) {
+        const qvk__coopmat_shape *s = &caps->coopmat[i];
+        if (s->is_int8 == is_int8 && s->m == 16 && s->n == 16 && s->k == k && (is_int8 || s->f32_result))
+            return true;
+    }
+    return false;
+}
+
+static device_class class_of(const qvk__gpu_caps *caps)
+{
+    int i = 0;
+
+    while (i < CLASS_ANY && (caps->subgroup_size != device_classes[i].subgroup ||
+                             caps->compute_units < device_classes[i].least_units ||
+                             !qvk__linear_has_matrices(caps, false, 16)))
+        i++;
+    return (device_class)i;
+}
+
+bool qvk__linear_is_measured(const qvk__gpu_caps *caps)
+{
+    return class_of(caps) != CLASS_ANY;
+}
+
+uint64_t qvk__linear_units(const qvk__gpu_caps *caps)
+{
+    return QVK__MAX(caps->compute_units, 16);
+}
+
+/* ---- shapes --------------------------------------------------------------------------------------------- */
+
+const qvk__linear_tuning *qvk__linear_tuning_of(const qvk__planner *planner, const qvk__linear_call *call,
+                                                qvk__linear_rows rows, uint32_t *tuned_as)
+{
+    static const qvk__linear_tuning none;
+    const qvk__linear_class class = {.rows = rows,
+                                     .is_8bit = qvk__linear_bits(call->weights.format) == 8,
+                                     .is_int8 = call->activation != QVK__ACTIVATION_FLOAT,
+                                     .is_half = call->x_dtype == QVK_DTYPE_F16,
+                                     .is_large = call->weights.N * call->weights.K >= QVK__LINEAR_LARGE};
+    const uint32_t index = qvk__linear_class_index(&class);
+
+    *tuned_as = index + 1;
+    return planner->linear_tuning  ? planner->linear_tuning
+           : planner->linear_tiles ? &planner->linear_tiles[index]
+                                   : &none;
+}
+
+/* Both tiles with their padding, a part's scales, and a 16 x 16 matrix. */
+static uint64_t shared_bytes(const qvk__coopmat_tile *tile, uint32_t scales)
+{
+    const uint64_t m = tile->warps_m * tile->frags_m * 16, n = tile->warps_n * tile->frags_n * 16;
+
+    return tile->buffers * ((m + n) * (64 * tile->parts + 16) + tile->parts * scales * n * 4) + 1024;
+}
+
+bool qvk__coopmat_fits(const qvk__gpu_caps *caps, const qvk__coopmat_tile *tile, uint32_t scales)
+{
+    /* At the end each subgroup has 16 rows of the weights' tile to itself. */
+    return tile->warps_m * tile->warps_n * caps->subgroup_size <= caps->max_invocations &&
+           shared_bytes(tile, scales) <= caps->shared_bytes && tile->warps_m <= tile->frags_n * tile->buffers;
+}
+
+/* Whole parts of K only, and one buffer where two are too much. */
+static qvk__coopmat_tile adapt(const qvk__gpu_caps *caps, qvk__coopmat_tile tile, uint64_t K, uint32_t step,
+                               uint32_t scales)
+{
+    tile.parts = QVK__MAX(tile.parts, 1);
+    if (K % (2 * step * tile.parts) != 0)
+        tile.parts = 1;
+    if (shared_bytes(&tile, scales) > caps->shared_bytes)
+        tile.buffers = 1;
+    return tile;
+}
+
+static uint64_t n_tiles(const qvk__coopmat_tile *tile, const qvk__linear_call *call)
+{
+    return qvk__div_up(call->M, 16 * tile->warps_m * tile->frags_m) *
+           qvk__div_up(call->weights.N, 16 * tile->warps_n * tile->frags_n);
+}
+
+/* The table's tile for a call. */
+static qvk__coopmat_tile table_tile(const qvk__gpu_caps *caps, const qvk__linear_call *call)
+{
+    const device_class class = class_of(caps);
+    const bool is_int8 = call->activation != QVK__ACTIVATION_FLOAT;
+    size_t i = 0;
+
+    while (coopmat_tiles[i].of != class || coopmat_tiles[i].is_int8 != is_int8 ||
+           call->M > coopmat_tiles[i].tile.most_rows)
+        i++;
+    /* Tiles of several rows of subgroups pay only where there are enough of them without splitting k. */
+    const qvk__coopmat_tile *tile = &coopmat_tiles[i].tile;
+    if (tile->warps_m > 1 && n_tiles(tile, call) < tile->groups_a_unit * qvk__linear_units(caps))
+        tile = &coopmat_tiles[i - 1].tile;
+    return *tile;
+}
+
+qvk__coopmat_tile qvk__coopmat_tile_of(const qvk__planner *planner, const qvk__linear_tuning *tuning,
+                                       const qvk__linear_call *call, uint32_t step, uint32_t scales)
+{
+    const qvk__gpu_caps *caps = planner->caps;
+    const qvk__coopmat_tile tuned = adapt(caps, tuning->coopmat, call->weights.K, step, scales);
+
+    if (tuned.warps_m && (tuning == planner->linear_tuning || qvk__coopmat_fits(caps, &tuned, scales)))
+        return tuned;
+    return adapt(caps, table_tile(caps, call), call->weights.K, step, scales);
+}
