@@ -68,13 +68,15 @@ class Point:
 
 
 def _device(headers: list[dict]) -> Device:
-    header = next((h for h in headers if "copy_gbps" in h), None)
-    if header is None:
+    """The best of what the files' first lines say of it."""
+    ours = [h for h in headers if "copy_gbps" in h]
+    if not ours:
         raise SystemExit("no line with the device's ceilings: one file must be bench_linear's")
-    keys = {"int8": "int8_tops", "float16": "f16_tflops", "float32": "f32_tflops"}
-    rates = {name: header[key] * 1e12 for name, key in keys.items() if header[key] > 0}
+    best = {key: max(h[key] for h in ours) for key in ("copy_gbps", "int8_tops", "f16_tflops", "f32_tflops")}
+    rates = {"int8": best["int8_tops"], "float16": best["f16_tflops"], "float32": best["f32_tflops"]}
+    rates = {name: rate * 1e12 for name, rate in rates.items() if rate > 0}
     peers = sorted({h["peer"] for h in headers if "peer" in h})
-    return Device(header["device"], header["driver"], header["copy_gbps"] * 1e9, rates, peers)
+    return Device(ours[0]["device"], ours[0]["driver"], best["copy_gbps"] * 1e9, rates, peers)
 
 
 def _point(runs: list[dict]) -> Point:
