@@ -283,7 +283,8 @@ void main()
             [[unroll]] for (uint part = 0u; part < PARTS; part++) {
                 [[unroll]] for (uint s = 0u; s < STEPS; s++)
                     [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
-                        coopMatLoad(a[s * FRAGS_M + i], a_tile, (from * TILE_M + warp_m + i * 16u) * ROW + 4u * part + 2u * s, ROW,
+                        coopMatLoad(a[s * FRAGS_M + i], a_tile,
+                                    (from * TILE_M + warp_m + i * 16u) * ROW + 4u * part + 2u * s, ROW,
                                     gl_CooperativeMatrixLayoutRowMajor);
                 [[unroll]] for (uint j = 0u; j < FRAGS_N; j++) {
                     [[unroll]] for (uint s = 0u; s < STEPS; s++)
@@ -300,7 +301,8 @@ void main()
                         [[unroll]] for (uint g = 0u; g < SCALES; g++) {
                             float scale[256u / SUBGROUP]; // of the elements this invocation has
                             [[unroll]] for (uint e = 0u; e < columns_of.length(); e++)
-                                scale[e] = stage_scales[((from * PARTS + part) * SCALES + g) * TILE_N + warp_n + j * 16u + uint(columns_of[e])];
+                                scale[e] = stage_scales[((from * PARTS + part) * SCALES + g) * TILE_N + warp_n +
+                                                        j * 16u + uint(columns_of[e])];
                             [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
                                 PRODUCT product = PRODUCT(SUM_ZERO);
                                 [[unroll]] for (uint s = g * (STEPS / SCALES); s < (g + 1u) * (STEPS / SCALES); s++)

@@ -31,8 +31,9 @@ typedef struct qvk_vulkan_objects {
     uint32_t queue_family;
 } qvk_vulkan_objects;
 
-/* The first load on a device whose class is not in qvk's tables times a few shapes of kernels, for 0.2 s at
- * most; the result is kept in cache_dir. Results of integer products do not depend on the shape. */
+/* The first load on a device whose class is not in qvk's tables times a few shapes of kernels, for about 0.2
+ * s (no shape is begun after that); the result is kept in cache_dir. Results of integer products do not
+ * depend on the shape. */
 typedef enum qvk_tuning { QVK_TUNING_DEFAULT = 0, QVK_TUNING_OFF } qvk_tuning;
 
 /* Zero means default for every field. */

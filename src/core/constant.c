@@ -76,7 +76,8 @@ void qvk__constant_release(const qvk__constant *constant, const void *bytes)
 
 bool qvk__constant_has_rows(const qvk__constant *constant, uint64_t row_bytes)
 {
-    return constant->data ? !constant->strided : constant->fill_rows && constant->row_bytes == row_bytes;
+    return constant->data ? !constant->strided
+                          : constant->fill_rows && row_bytes > 0 && constant->row_bytes == row_bytes;
 }
 
 qvk_status qvk__constant_rows(const qvk__constant *constant, uint64_t row_bytes, uint64_t begin, uint64_t end,

@@ -84,8 +84,13 @@ static qvk_status compile_module(qvk__vulkan *gpu, const pipeline_key *key, VkSh
             },
         .layout = layout,
     };
-    return QVK__VK(gpu, err,
-                   gpu->vk.vkCreateComputePipelines(gpu->device, gpu->pipelines.cache, 1, &info, NULL, out));
+    const VkResult result =
+        gpu->vk.vkCreateComputePipelines(gpu->device, gpu->pipelines.cache, 1, &info, NULL, out);
+    /* Elsewhere it means that there is no device; here some drivers say so when their compiler gives up. */
+    QVK__CHECK(result != VK_ERROR_INITIALIZATION_FAILED, err, QVK_DRIVER,
+               "vkCreateComputePipelines: the driver does not compile the shader "
+               "(VK_ERROR_INITIALIZATION_FAILED)");
+    return qvk__vk_status(gpu, err, result, "vkCreateComputePipelines(");
 }
 
 static qvk_status compile(qvk__vulkan *gpu, const pipeline_key *key, VkPipelineLayout layout, VkPipeline *out,

@@ -218,7 +218,7 @@ static qvk_status infer_diff(const qvk__arg *args, qvk_tensor *outs, qvk_error *
     QVK__CHECK(n >= 0 && dim >= 0 && dim < x->rank, err, QVK_SHAPE, "order %lld along dimension %lld of %s",
                (long long)n, (long long)dim, qvk__shape_text(x).text);
     size = x->sizes[dim];
-    for (int i = 3; i <= 4; i++) {
+    for (int i = 3; i <= 4 && n > 0; i++) {
         if (args[i].kind == QVK__ARG_NULL)
             continue;
         QVK__TRY(qvk__arg_tensor(&args[i], i == 3 ? "prepend" : "append", &more, err));

@@ -140,6 +140,11 @@ static uint32_t required_subgroup(const qvk__gpu_caps *caps)
     return caps->subgroup_size_min == caps->subgroup_size_max ? 0 : caps->subgroup_size;
 }
 
+static uint32_t whole_subgroups(const qvk__gpu_caps *caps, uint32_t threads)
+{
+    return QVK__MAX(threads - threads % caps->subgroup_size, caps->subgroup_size);
+}
+
 static int mv_activation(const qvk__linear_call *c, qvk__linear_choice *out)
 {
     const bool half = c->x_dtype == QVK_DTYPE_F16, ready = is_whole(c);
@@ -189,7 +194,7 @@ static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__lin
     threads = QVK__MIN(threads, caps->max_invocations);
     while (threads > 2 * caps->subgroup_size && threads / PANEL > chunks)
         threads /= 2;
-    threads = QVK__MAX(threads, caps->subgroup_size);
+    threads = whole_subgroups(caps, threads);
     /* Eights of k that share a scale, in words. */
     const uint32_t eights = power_of_two_in(c->weights.group_padded / 8, 4);
     const uint32_t words = IS(c, 8) ? QVK__MIN(2 * eights, 4) : eights;
@@ -223,14 +228,15 @@ static bool row_activation(const qvk__gpu_caps *caps, const qvk__linear_call *c,
     return is_whole(c) && c->x_dtype != QVK_DTYPE_I8;
 }
 
-/* Activations as one to three int8 digits, the digits' steps, and sums of subgroups. */
+/* Activations as one to three int8 digits, the digits' steps or the row's quantizer, and sums of subgroups.
+ */
 static uint64_t row_shared(const qvk__linear_call *c, uint32_t threads, uint32_t panels,
                            uint32_t subgroup_size)
 {
     const uint64_t k = c->weights.k_padded, chunk = 128 / qvk__linear_bits(c->weights.format);
     const uint64_t digits = !is_float(c) ? 1 : c->x_dtype == QVK_DTYPE_F16 ? 2 : 3;
 
-    return digits * k + (is_float(c) ? 4 * (k / chunk) : 0) +
+    return digits * k + (is_float(c) ? 4 * (k / chunk) : 16) +
            threads / subgroup_size * (4ull * panels * PANEL + 8);
 }
 
@@ -257,7 +263,7 @@ static void row_shape(const qvk__gpu_caps *caps, const qvk__linear_tuning *tunin
     *threads = QVK__MIN(*threads, caps->max_invocations);
     while (*threads > 2 * caps->subgroup_size && *threads / PANEL > chunks)
         *threads /= 2;
-    *threads = QVK__MAX(*threads, caps->subgroup_size);
+    *threads = whole_subgroups(caps, *threads);
     *ahead = tuning->row_ahead ? tuning->row_ahead : *panels > 1 ? 1 : 2;
     *ahead = (uint32_t)QVK__MIN(*ahead, qvk__div_up(chunks, *threads / PANEL));
 }

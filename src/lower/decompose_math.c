@@ -152,7 +152,9 @@ qvk_status qvk__decompose_diff(qvk__edge *edge, const qvk__node *node, const qvk
                "diff: order %lld along dimension %lld of %s", (long long)n, (long long)dim,
                qvk__shape_text(desc_of(edge, &args[0])).text);
     along = qvk__arg_from_int(dim);
-    QVK__TRY(extended(edge, args, dim, &x, err));
+    x = args[0].u.value;
+    if (n > 0) /* PyTorch does not look at prepend and append otherwise */
+        QVK__TRY(extended(edge, args, dim, &x, err));
     n = QVK__MIN(n, qvk__edge_desc(edge, x)->sizes[dim]); /* nothing is left after that many */
     for (; n > 0; n--) {
         qvk__arg whole = qvk__arg_from_value(x);

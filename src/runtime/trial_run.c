@@ -78,9 +78,10 @@ static bool takes_kernel(const qvk__engine *engine, qvk__kernel kernel)
     return false;
 }
 
-static void fail(qvk__trial_result *out, const char *what, qvk_status status, const qvk_error *error)
+static void fail(qvk__trial_result *out, qvk__trial_verdict verdict, const char *what, qvk_status status,
+                 const qvk_error *error)
 {
-    out->verdict = QVK__TRIAL_FAILED;
+    out->verdict = verdict;
     snprintf(out->reason, sizeof out->reason, "%s (%s: %.400s)", what, qvk_status_name(status),
              error->message);
 }
@@ -105,7 +106,7 @@ static qvk_status run_on_device(qvk__engine *engine, const trial *t, const qvk_v
     }
     status = qvk__engine_run(engine, input, 1, outputs, N_LINEARS, &error);
     if (status == QVK_DEVICE_LOST || status == QVK_TIMEOUT || status == QVK_DRIVER)
-        fail(out, "it did not come to an end in its trial", status, &error);
+        fail(out, QVK__TRIAL_HUNG, "it did not come to an end in its trial", status, &error);
     return status == QVK_OK || status == QVK_DRIVER ? QVK_OK : hand_on(status, &error, err);
 }
 
@@ -117,7 +118,7 @@ static qvk_status open_device(qvk__gpu *gpu, const qvk__graph *graph, const qvk_
     const qvk_status status = qvk__engine_create(gpu, graph, params, engine, &error);
 
     if (status == QVK_DRIVER || status == QVK_UNSUPPORTED) {
-        fail(out, "the driver does not take it", status, &error);
+        fail(out, QVK__TRIAL_FAILED, "the driver does not take it", status, &error);
         return QVK_OK;
     }
     return status == QVK_OK ? QVK_OK : hand_on(status, &error, err);

@@ -8,12 +8,14 @@ typedef enum qvk__trial_verdict {
     QVK__TRIAL_NONE, /* not tried */
     QVK__TRIAL_PASSED,
     QVK__TRIAL_FAILED,
+    QVK__TRIAL_HUNG,   /* did not come to an end: by its own fault, or because the device was lost or busy
+                          otherwise */
     QVK__TRIAL_SKIPPED /* the planner did not take the kernel for the trial's shape */
 } qvk__trial_verdict;
 
 typedef struct qvk__trial_result {
     qvk__trial_verdict verdict;
-    char reason[512]; /* FAILED: why */
+    char reason[512]; /* FAILED, HUNG: why */
 } qvk__trial_result;
 
 /* Is there a trial for the kernel? All others are trusted. */

@@ -7,13 +7,19 @@
 #include "runtime/device_notes.h"
 #include "runtime/trial_run.h"
 
+typedef struct verdicts {
+    uint8_t of[QVK__KERNEL_COUNT];
+    bool suspect[QVK__KERNEL_COUNT]; /* did not come to an end in an earlier process */
+} verdicts;
+
 struct qvk__trials {
     qvk__gpu *gpu;
     qvk_log_fn log;
     void *log_user;
     pthread_mutex_t lock; /* of what follows; held while a kernel is tried */
     bool is_read;         /* the file was looked at */
-    uint8_t verdicts[QVK__KERNEL_COUNT];
+    verdicts known;
+    qvk__string said; /* lines for the log */
 };
 
 /* ---- the file ------------------------------------------------------------------------------------------- */
@@ -47,31 +53,41 @@ static int find_kernel(const char *name)
 /* Into verdicts that are not known yet. */
 static void take_entry(const void *bytes, void *user)
 {
-    uint8_t *verdicts = user;
+    verdicts *known = user;
     file_entry entry;
     int kernel;
 
     memcpy(&entry, bytes, sizeof entry);
     kernel = memchr(entry.name, '\0', sizeof entry.name) ? find_kernel(entry.name) : -1;
-    if (kernel >= 0 && verdicts[kernel] == QVK__TRIAL_NONE && qvk__trial_exists((qvk__kernel)kernel) &&
-        entry.spirv == hash_spirv((qvk__kernel)kernel) &&
-        (entry.verdict == QVK__TRIAL_PASSED || entry.verdict == QVK__TRIAL_FAILED))
-        verdicts[kernel] = (uint8_t)entry.verdict;
+    if (kernel < 0 || known->of[kernel] != QVK__TRIAL_NONE || !qvk__trial_exists((qvk__kernel)kernel) ||
+        entry.spirv != hash_spirv((qvk__kernel)kernel))
+        return;
+    if (entry.verdict == QVK__TRIAL_PASSED || entry.verdict == QVK__TRIAL_FAILED)
+        known->of[kernel] = (uint8_t)entry.verdict;
+    known->suspect[kernel] = entry.verdict == QVK__TRIAL_HUNG;
 }
 
-static qvk_status write_file(const qvk__gpu *gpu, const uint8_t verdicts[QVK__KERNEL_COUNT], qvk_error *err)
+/* A suspect that was not tried since stays one. */
+static uint8_t verdict_to_write(const verdicts *known, int kernel)
+{
+    return known->of[kernel] == QVK__TRIAL_NONE && known->suspect[kernel] ? QVK__TRIAL_HUNG
+                                                                          : known->of[kernel];
+}
+
+static qvk_status write_file(const qvk__gpu *gpu, const verdicts *known, qvk_error *err)
 {
     file_entry entries[QVK__KERNEL_COUNT] = {0};
     size_t n = 0;
 
     for (int i = 0; i < QVK__KERNEL_COUNT; i++) {
         const char *name = qvk__kernel_name((qvk__kernel)i);
-        const bool is_told = verdicts[i] == QVK__TRIAL_PASSED || verdicts[i] == QVK__TRIAL_FAILED;
-        if (!is_told || strlen(name) >= sizeof entries[n].name)
+        const uint8_t verdict = verdict_to_write(known, i);
+        if (verdict == QVK__TRIAL_NONE || verdict == QVK__TRIAL_SKIPPED ||
+            strlen(name) >= sizeof entries[n].name)
             continue;
         strcpy(entries[n].name, name);
         entries[n].spirv = hash_spirv((qvk__kernel)i);
-        entries[n].verdict = verdicts[i];
+        entries[n].verdict = verdict;
         n++;
     }
     return qvk__notes_write(&notes, gpu, entries, n, err);
@@ -97,6 +113,7 @@ void qvk__trials_destroy(qvk__trials **trials)
 {
     if (!*trials)
         return;
+    free((*trials)->said.data);
     pthread_mutex_destroy(&(*trials)->lock);
     free(*trials);
     *trials = NULL;
@@ -104,25 +121,22 @@ void qvk__trials_destroy(qvk__trials **trials)
 
 /* ---- verdicts ------------------------------------------------------------------------------------------- */
 
-static void warn(const qvk__trials *trials, const char *format, ...) QVK_PRINTF(2, 3);
-static void warn(const qvk__trials *trials, const char *format, ...)
+/* Logs what was said meanwhile, a line at a time. Without the lock: a log may ask the context something. */
+static void log_lines(const qvk__trials *trials, char *said)
 {
-    char message[1024];
-    va_list args;
-
-    if (!trials->log)
-        return;
-    va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    trials->log(trials->log_user, QVK_LOG_WARNING, message);
+    for (char *line = said, *end; line && *line && trials->log; line = end) {
+        end = strchr(line, '\n');
+        if (end)
+            *end++ = '\0';
+        trials->log(trials->log_user, QVK_LOG_WARNING, line);
+    }
 }
 
 static void read_file(qvk__trials *trials)
 {
     trials->is_read = true;
     qvk__notes_read(&notes, qvk__gpu_cache_dir(trials->gpu), qvk__gpu_caps_of(trials->gpu), take_entry,
-                    trials->verdicts);
+                    &trials->known);
 }
 
 /* With what other processes found out meanwhile. A failure costs the next process its time, no more. */
@@ -131,14 +145,19 @@ static void save(qvk__trials *trials)
     qvk_error error;
 
     read_file(trials);
-    if (write_file(trials->gpu, trials->verdicts, &error) != QVK_OK)
-        warn(trials, "verdicts on kernels are not kept: %s", error.message);
+    if (write_file(trials->gpu, &trials->known, &error) != QVK_OK)
+        qvk__string_addf(&trials->said, "verdicts on kernels are not kept: %s\n", error.message);
 }
 
-static void copy_distrusted(const uint8_t verdicts[QVK__KERNEL_COUNT], bool out[QVK__KERNEL_COUNT])
+static bool is_distrusted(const verdicts *known, int kernel)
+{
+    return known->of[kernel] == QVK__TRIAL_FAILED || known->of[kernel] == QVK__TRIAL_HUNG;
+}
+
+static void copy_distrusted(const verdicts *known, bool out[QVK__KERNEL_COUNT])
 {
     for (int i = 0; i < QVK__KERNEL_COUNT; i++)
-        out[i] = verdicts[i] == QVK__TRIAL_FAILED;
+        out[i] = is_distrusted(known, i);
 }
 
 static qvk_status try_kernel(qvk__trials *trials, qvk__kernel kernel, qvk_error *err)
@@ -147,12 +166,14 @@ static qvk_status try_kernel(qvk__trials *trials, qvk__kernel kernel, qvk_error 
     qvk__trial_result result = {0};
     qvk_status status;
 
-    copy_distrusted(trials->verdicts, distrusted);
+    copy_distrusted(&trials->known, distrusted);
     status = qvk__trial_run(trials->gpu, kernel, distrusted, &result, err);
-    trials->verdicts[kernel] = (uint8_t)result.verdict;
-    if (result.verdict == QVK__TRIAL_FAILED)
-        warn(trials, "kernel %s is not used on %s: %s", qvk__kernel_name(kernel),
-             qvk__gpu_caps_of(trials->gpu)->name, result.reason);
+    if (result.verdict == QVK__TRIAL_HUNG && trials->known.suspect[kernel])
+        result.verdict = QVK__TRIAL_FAILED;
+    trials->known.of[kernel] = (uint8_t)result.verdict;
+    if (is_distrusted(&trials->known, kernel))
+        qvk__string_addf(&trials->said, "kernel %s is not used on %s: %s\n", qvk__kernel_name(kernel),
+                         qvk__gpu_caps_of(trials->gpu)->name, result.reason);
     return status;
 }
 
@@ -165,11 +186,11 @@ static qvk_status check(qvk__trials *trials, const qvk__dispatch *dispatches, si
             continue;
         if (!trials->is_read)
             read_file(trials);
-        if (trials->verdicts[kernel] == QVK__TRIAL_NONE) {
+        if (trials->known.of[kernel] == QVK__TRIAL_NONE) {
             *tried = true;
             QVK__TRY(try_kernel(trials, kernel, err));
         }
-        if (trials->verdicts[kernel] == QVK__TRIAL_FAILED && !distrusted[kernel])
+        if (is_distrusted(&trials->known, kernel) && !distrusted[kernel])
             *refused = distrusted[kernel] = true;
     }
     return QVK_OK;
@@ -180,13 +201,18 @@ qvk_status qvk__trials_check(qvk__trials *trials, const qvk__dispatch *dispatche
 {
     bool tried = false;
     qvk_status status;
+    qvk__string said;
 
     *refused = false;
     pthread_mutex_lock(&trials->lock);
     status = check(trials, dispatches, n, distrusted, refused, &tried, err);
     if (tried)
         save(trials);
+    said = trials->said;
+    trials->said = (qvk__string){0};
     pthread_mutex_unlock(&trials->lock);
+    log_lines(trials, said.data);
+    free(said.data);
     return status;
 }
 
@@ -195,15 +221,15 @@ void qvk__trials_distrusted(qvk__trials *trials, bool out[QVK__KERNEL_COUNT])
     pthread_mutex_lock(&trials->lock);
     if (!trials->is_read)
         read_file(trials);
-    copy_distrusted(trials->verdicts, out);
+    copy_distrusted(&trials->known, out);
     pthread_mutex_unlock(&trials->lock);
 }
 
 void qvk__trials_read_distrusted(const char *cache_dir, const qvk__gpu_caps *caps,
                                  bool out[QVK__KERNEL_COUNT])
 {
-    uint8_t verdicts[QVK__KERNEL_COUNT] = {QVK__TRIAL_NONE};
+    verdicts known = {0};
 
-    qvk__notes_read(&notes, cache_dir, caps, take_entry, verdicts);
-    copy_distrusted(verdicts, out);
+    qvk__notes_read(&notes, cache_dir, caps, take_entry, &known);
+    copy_distrusted(&known, out);
 }

@@ -21,8 +21,11 @@ void qvk__trials_destroy(qvk__trials **trials);
 /*
  * Tries every kernel of the dispatches that needs a trial and has no verdict. Those that failed, now or
  * earlier, are marked in `distrusted`; *refused: some of them were not marked before, so the plan must be
- * made again. A kernel that the driver refuses to compile has failed. One that hangs or loses the device has
- * failed too, but the error is returned as well: this gpu is of no more use.
+ * made again. A kernel that the driver refuses to compile has failed. One that hangs or loses the device is
+ * distrusted too, but the error is returned as well: this gpu is of no more use. It may have been another's
+ * fault, so the next process tries the kernel once more; a second time is final.
+ *
+ * What there is to say is logged before this returns, outside of any lock.
  */
 qvk_status qvk__trials_check(qvk__trials *trials, const qvk__dispatch *dispatches, size_t n,
                              bool distrusted[QVK__KERNEL_COUNT], bool *refused, qvk_error *err);

@@ -21,6 +21,8 @@ static const diff_case diffs[] = {
     {"both ends", QVK_DTYPE_I32, 2, 2, 1, 0, true, true, NUMBERS(3, 4, 5, 9), NUMBERS(3, 4, 2, 5, -5, -9), 3,
      2},
     {"booleans", QVK_DTYPE_BOOL, 1, 4, 1, -1, false, false, NUMBERS(1, 1, 0, 1), NUMBERS(0, 1, 1), 1, 3},
+    {"none beside an edge", QVK_DTYPE_F32, 2, 2, 0, 0, true, false, NUMBERS(3, 4, 5, 6), NUMBERS(3, 4, 5, 6),
+     2, 2},
     {"none", QVK_DTYPE_F32, 1, 2, 0, -1, false, false, NUMBERS(3, 4), NUMBERS(3, 4), 1, 2},
 };
 
