@@ -100,7 +100,7 @@ static bool is_float_tensor(const annotator *a, const qvk__arg *arg)
            a->program->graph.values.data[arg->u.value].desc.dtype == QVK_DTYPE_F32;
 }
 
-/* The filter sees the module's name: the weight's without ".weight". */
+/* The filter sees the module's name: the weight's without ".weight", "" for the root. */
 static bool passes_filter(const annotator *a, int32_t weight)
 {
     const qvk__input_spec *spec = qvk__exported_input_of(a->program, weight);
@@ -110,7 +110,8 @@ static bool passes_filter(const annotator *a, int32_t weight)
         return true;
     if (spec && spec->target) {
         size_t length = strlen(spec->target);
-        length -= qvk__ends_with(spec->target, ".weight") ? strlen(".weight") : 0;
+        if (qvk__ends_with(spec->target, ".weight") || strcmp(spec->target, "weight") == 0)
+            length -= QVK__MIN(length, strlen(".weight"));
         memcpy(module, spec->target, QVK__MIN(length, sizeof module - 1));
     }
     return a->pt2e->config.filter(module, a->pt2e->config.filter_user);

@@ -15,7 +15,8 @@ enum { SCALAR_TYPE_INT8 = 1, SCALAR_TYPE_FLOAT = 6 };
 /* A weight that will be replaced: its placeholder, and the three that take its place. */
 typedef struct target {
     int32_t weight;     /* value id of the float weight */
-    const char *module; /* fully qualified name of the module: "layers.0" */
+    const char *module; /* fully qualified name of the module: "layers.0"; "" for the root */
+    const char *prefix; /* of its parameters' names: "layers.0.", "" */
     bool is_embedding;
     qvk__quantized_weight *quantized;
     int32_t integers, scale, zero_point; /* value ids */
@@ -87,9 +88,10 @@ static const char *quantizable_module(const torchao *self, const qvk__node *node
     if ((!linear && !embedding) || node->args[slot].kind != QVK__ARG_VALUE)
         return NULL;
     name = parameter_name(self->program, node->args[slot].u.value);
-    if (!name || !qvk__ends_with(name, ".weight"))
+    if (!name || (!qvk__ends_with(name, ".weight") && strcmp(name, "weight") != 0))
         return NULL;
-    module = qvk__arena_strndup(&self->program->graph.arena, name, strlen(name) - strlen(".weight"));
+    module = qvk__arena_strndup(&self->program->graph.arena, name,
+                                strlen(name) - QVK__MIN(strlen(name), strlen(".weight")));
     if (!module || (linear && is_attention_out_proj(self->program, module)))
         return NULL;
     if (self->params && self->params->filter && !self->params->filter(module, self->params->filter_user))
@@ -106,21 +108,20 @@ static target *find_target(torchao *self, int32_t weight, bool is_embedding)
     return NULL;
 }
 
-static qvk_status check_weight(const qvk_quant_config *config, const qvk__value *value, const char *module,
+static qvk_status check_weight(const qvk_quant_config *config, const qvk__value *value, const char *name,
                                qvk_error *err)
 {
     const qvk_tensor *desc = &value->desc;
     int64_t g = config->granularity.group_size;
 
     QVK__CHECK(desc->rank == 2 && value->constant, err, QVK_UNSUPPORTED,
-               "%s.weight: a 2-D parameter is needed, got %s", module, qvk__shape_text(desc).text);
+               "%s: a 2-D parameter is needed, got %s", name, qvk__shape_text(desc).text);
     QVK__CHECK(desc->dtype == QVK_DTYPE_F32 || desc->dtype == QVK_DTYPE_F16 || desc->dtype == QVK_DTYPE_BF16,
-               err, QVK_UNSUPPORTED, "%s.weight: %s weights cannot be quantized", module,
-               qvk_dtype_name(desc->dtype));
+               err, QVK_UNSUPPORTED, "%s: %s weights cannot be quantized", name, qvk_dtype_name(desc->dtype));
     QVK__CHECK(g == 0 || desc->sizes[1] % g == 0, err, QVK_SHAPE,
-               "%s: in_features %lld is not divisible by group_size %lld", module, (long long)desc->sizes[1],
+               "%s: in_features %lld is not divisible by group_size %lld", name, (long long)desc->sizes[1],
                (long long)g);
-    QVK__CHECK(desc->sizes[1] > 0, err, QVK_SHAPE, "%s: in_features is 0", module);
+    QVK__CHECK(desc->sizes[1] > 0, err, QVK_SHAPE, "%s: in_features is 0", name);
     return QVK_OK;
 }
 
@@ -134,6 +135,7 @@ static qvk_status collect(torchao *self, qvk_error *err)
         bool embedding = false;
         const char *module = quantizable_module(self, node, &embedding);
         target t = {.module = module, .is_embedding = embedding};
+        const char *name;
         const qvk__value *value;
         qvk__weight_scheme scheme;
         int64_t g;
@@ -144,13 +146,16 @@ static qvk_status collect(torchao *self, qvk_error *err)
         if (find_target(self, t.weight, embedding))
             continue;
         value = &graph->values.data[t.weight];
-        QVK__TRY(check_weight(self->config, value, module, err));
+        name = parameter_name(self->program, t.weight);
+        t.prefix = qvk__arena_strndup(&graph->arena, name, strlen(name) - strlen("weight"));
+        QVK__CHECK(t.prefix, err, QVK_OUT_OF_MEMORY, "out of memory");
+        QVK__TRY(check_weight(self->config, value, name, err));
         scheme = scheme_of(self->config, value->desc.dtype);
         g = self->config->granularity.group_size ? self->config->granularity.group_size
                                                  : value->desc.sizes[1];
-        QVK__TRY(qvk__quantized_weight_create(&graph->arena, value->constant, &self->program->file,
-                                              parameter_name(self->program, t.weight), value->desc.sizes[0],
-                                              value->desc.sizes[1], g, &scheme, &t.quantized, err));
+        QVK__TRY(qvk__quantized_weight_create(&graph->arena, value->constant, &self->program->file, name,
+                                              value->desc.sizes[0], value->desc.sizes[1], g, &scheme,
+                                              &t.quantized, err));
         QVK__CHECK(QVK__VEC_PUSH(&self->targets, t), err, QVK_OUT_OF_MEMORY, "out of memory");
         if (self->params && self->params->progress)
             self->params->progress(self->params->progress_user, i + 1, graph->nodes.count, module);
@@ -171,7 +176,7 @@ static qvk_status add_original(torchao *self, const target *t, int number, const
                                const qvk__constant *constant, int32_t *value, qvk_error *err)
 {
     qvk__arena *arena = &self->program->graph.arena;
-    const char *name = qvk__arena_printf(arena, "%s.parametrizations.weight.original%d", t->module, number);
+    const char *name = qvk__arena_printf(arena, "%sparametrizations.weight.original%d", t->prefix, number);
     const char *placeholder = name ? placeholder_name(self, name) : NULL;
 
     *value = placeholder ? qvk__exported_add_constant(self->program, QVK__INPUT_PARAMETER, placeholder, name,
@@ -205,10 +210,10 @@ static void move_spec(qvk__exported *program, int32_t value, size_t to)
 static void place_specs(qvk__exported *program, const target *t)
 {
     const qvk__input_spec *specs = program->inputs.data;
-    size_t at = find_spec(program, t->weight) + 1, length = strlen(t->module);
+    size_t at = find_spec(program, t->weight) + 1, length = strlen(t->prefix);
 
-    if (at < program->inputs.count && specs[at].target && strncmp(specs[at].target, t->module, length) == 0 &&
-        strcmp(specs[at].target + length, ".bias") == 0)
+    if (at < program->inputs.count && specs[at].target && strncmp(specs[at].target, t->prefix, length) == 0 &&
+        strcmp(specs[at].target + length, "bias") == 0)
         at++;
     move_spec(program, t->integers, at);
     move_spec(program, t->scale, at + 1);

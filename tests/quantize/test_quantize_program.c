@@ -159,7 +159,8 @@ static void a_group_size_that_does_not_divide_is_refused(void **state)
     qvk_program *program = load("f32");
 
     (void)state;
-    assert_refused(program, &config, QVK_SHAPE, "fc1: in_features 64 is not divisible by group_size 48");
+    assert_refused(program, &config, QVK_SHAPE,
+                   "fc1.weight: in_features 64 is not divisible by group_size 48");
     qvk_program_destroy(&program);
 }
 
@@ -173,27 +174,62 @@ static void nine_bits_are_refused(void **state)
     qvk_program_destroy(&program);
 }
 
-/* One linear [2, 4] from the weights given. */
-static qvk_program *build_linear(float weights[8])
+/* One linear [2, 4], with a bias, from the weights given; prefix: of its parameters' names. */
+static qvk_program *build_linear(float weights[8], const char *prefix)
 {
-    const qvk_tensor weight = {QVK_DTYPE_F32, 2, {2, 4}, weights};
+    const qvk_tensor weight = {QVK_DTYPE_F32, 2, {2, 4}, weights}, bias = {QVK_DTYPE_F32, 1, {2}, weights};
+    char weight_name[32], bias_name[32];
     qvk_builder *builder = NULL;
     qvk_program *program = NULL;
     qvk_node *x;
 
     assert_int_equal(qvk_builder_create(&builder, NULL), QVK_OK);
     x = qvk_builder_input(builder, "x", QVK_DTYPE_F32, 2, (const int64_t[]){3, 4}, 0);
-    x = qvk_builder_linear(builder, x, qvk_builder_parameter(builder, "layer.weight", &weight), NULL);
+    snprintf(weight_name, sizeof weight_name, "%sweight", prefix);
+    snprintf(bias_name, sizeof bias_name, "%sbias", prefix);
+    x = qvk_builder_linear(builder, x, qvk_builder_parameter(builder, weight_name, &weight),
+                           qvk_builder_parameter(builder, bias_name, &bias));
     qvk_builder_output(builder, x);
     assert_int_equal(qvk_builder_finish(&builder, &program, NULL), QVK_OK);
     return program;
+}
+
+static bool note_module(const char *module, void *user)
+{
+    *(const char **)user = module;
+    return true;
+}
+
+/* A program that is nothing but a layer: the module is the root, and the filter sees "". Torch registers the
+ * new parameters behind the bias. */
+static void a_layer_that_is_the_program_is_quantized(void **state)
+{
+    static const char *const wanted[] = {"bias", "parametrizations.weight.original0",
+                                         "parametrizations.weight.original1",
+                                         "parametrizations.weight.original2", NULL};
+    float weights[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    const qvk_quant_config config = weight_only(8, 0);
+    const char *module = NULL;
+    const qvk_quantize_params params = {.filter = note_module, .filter_user = &module};
+    qvk_program *program = build_linear(weights, "");
+    const qvk__exported *it = &program->exported;
+    size_t n = 0;
+
+    (void)state;
+    assert_int_equal(qvk_quantize(program, &config, &params, NULL), QVK_OK);
+    assert_string_equal(module, "");
+    for (size_t i = 0; i < it->inputs.count; i++)
+        if (it->inputs.data[i].kind == QVK__INPUT_PARAMETER)
+            assert_string_equal(it->inputs.data[i].target, wanted[n++]);
+    assert_null(wanted[n]);
+    qvk_program_destroy(&program);
 }
 
 static void weights_that_are_not_finite_are_refused(void **state)
 {
     float weights[8] = {1, 2, 3, 4, 5, (float)NAN, 7, 8};
     const qvk_quant_config config = weight_only(8, 0);
-    qvk_program *program = build_linear(weights);
+    qvk_program *program = build_linear(weights, "layer.");
 
     (void)state;
     assert_refused(program, &config, QVK_UNSUPPORTED, "layer.weight: row 1 holds NaN");
@@ -215,7 +251,7 @@ static void prepare_static(qvk_program *program)
 static void converting_without_samples_is_refused(void **state)
 {
     float weights[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-    qvk_program *program = build_linear(weights);
+    qvk_program *program = build_linear(weights, "layer.");
 
     (void)state;
     prepare_static(program);
@@ -227,7 +263,7 @@ static void a_sample_with_nan_is_refused(void **state)
 {
     float weights[8] = {1, 2, 3, 4, 5, 6, 7, 8}, values[12] = {0};
     const qvk_tensor sample = {QVK_DTYPE_F32, 2, {3, 4}, values};
-    qvk_program *program = build_linear(weights);
+    qvk_program *program = build_linear(weights, "layer.");
     qvk_error err = {.message = ""};
 
     (void)state;
@@ -242,7 +278,7 @@ static void a_sample_with_nan_is_refused(void **state)
 static void a_prepared_program_cannot_be_saved_or_lowered(void **state)
 {
     float weights[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-    qvk_program *program = build_linear(weights);
+    qvk_program *program = build_linear(weights, "layer.");
     qvk_lowered *lowered = NULL;
 
     (void)state;
@@ -260,6 +296,7 @@ int main(void)
         cmocka_unit_test(the_filter_chooses_modules),
         cmocka_unit_test(a_group_size_that_does_not_divide_is_refused),
         cmocka_unit_test(nine_bits_are_refused),
+        cmocka_unit_test(a_layer_that_is_the_program_is_quantized),
         cmocka_unit_test(weights_that_are_not_finite_are_refused),
         cmocka_unit_test(converting_without_samples_is_refused),
         cmocka_unit_test(a_sample_with_nan_is_refused),
