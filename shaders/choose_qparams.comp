@@ -8,6 +8,7 @@
 #endif
 
 #include "elements.glsl"
+#include "flat_id.glsl"
 #include "qparams.glsl"
 
 layout(local_size_x_id = 0) in;
@@ -142,8 +143,7 @@ float zero_point_of(vec2 range, float scale)
 
 void main()
 {
-    const uint group =
-        gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    const uint group = flat_group();
     const uint first_run = group * RUNS;
     vec2 ranges[4];
     if (first_run >= n_runs)

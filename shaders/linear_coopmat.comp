@@ -22,6 +22,7 @@
 #extension GL_KHR_shader_subgroup_basic : require
 
 #include "elements.glsl"
+#include "flat_id.glsl"
 #include "linear.glsl"
 
 layout(local_size_x_id = 0) in;
@@ -206,8 +207,7 @@ void finish_matrix(uint mine, uint row, uint column)
 void main()
 {
     const uint tiles_m = (n_rows + TILE_M - 1u) / TILE_M;
-    const uint group =
-        gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    const uint group = flat_group();
     // Tiles of the same weights run side by side, so that weights come from the cache.
     const uint split = group / tiles_m % n_splits;
     first_m = group % tiles_m * TILE_M;

@@ -12,6 +12,7 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 
+#include "flat_id.glsl"
 #include "linear.glsl"
 
 #define ACT_F32  0
@@ -199,7 +200,7 @@ void store()
 void main()
 {
     const uint tiles = ((last_column - first_column + PANEL - 1u) / PANEL + TN - 1u) / TN;
-    const uint group = gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    const uint group = flat_group();
     lane = gl_SubgroupInvocationID;
     first_panel = group % tiles * TN;
     last_panel = (last_column - first_column - 1u) / PANEL;

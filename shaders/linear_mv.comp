@@ -10,8 +10,9 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 
 #include "elements.glsl"
+#include "flat_id.glsl"
 #include "linear.glsl"
-#include "qint8.glsl"
+#include "linear_word.glsl"
 
 #define IS_INT (ACT == 3)
 #if IS_INT
@@ -148,14 +149,6 @@ void multiply(uint word, Operand a[ROWS], inout float sum[ROWS])
             sum[m] += a[m].x[i] * w[i];
 }
 #else
-// The sums of 4-bit weights are 16 times too large until the end of a group: the weights stay in the upper halves of
-// their bytes.
-#if BITS == 4
-#define SUM_SHIFT 4
-#else
-#define SUM_SHIFT 0
-#endif
-
 struct Operand
 {
     int q[PER_WORD / 4u];
@@ -241,20 +234,14 @@ void store_word(uint index, uint first_panel)
 #else
         const float y = result_of(column / PANEL, m, column % PANEL, n);
 #endif
-        if (out_type == DTYPE_F32)
-            word = floatBitsToUint(y);
-        else if (out_type == DTYPE_F16)
-            word |= half_bits(y) << (16u * i);
-        else
-            word |= (uint(max(quantize_int8(y, out_inverse_scale, out_zero_point), out_low)) & 255u) << (8u * i);
+        word |= word_part(y, i);
     }
     result_words[(m * n_columns + first_n) >> shift] = word;
 }
 
 void main()
 {
-    const uint group =
-        gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    const uint group = flat_group();
     const uint first_panel = group * PANELS, lane = gl_LocalInvocationIndex % PANEL;
     const uint slot = gl_LocalInvocationIndex / PANEL, n_chunks = k_padded / CHUNK;
     const uint last_panel = (last_column - first_column - 1u) / PANEL;

@@ -212,8 +212,7 @@ uvec4 quad_of(uint row, uint quad, Quantizer q)
 void main()
 {
 #if RANGE
-    const uint row =
-        gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    const uint row = flat_group();
     if (row >= n_out_rows)
         return;
 #if FORM == FORM_PAIR

@@ -16,7 +16,9 @@
 
 #include "dot8.glsl"
 #include "elements.glsl"
+#include "flat_id.glsl"
 #include "linear.glsl"
+#include "linear_word.glsl"
 #include "qint8.glsl"
 #include "qparams.glsl"
 
@@ -82,13 +84,6 @@ shared float shared_steps[CHUNKS]; // NaN where a chunk's activations are not al
 #endif
 shared uvec4 shared_digits[uint(DIGITS) * QUADS];
 shared uint shared_sums[SUBGROUPS * SUMS]; // float32; int32 where sums stay whole numbers to the end
-
-// Sums of 4-bit weights are 16 times too large: the weights stay in the upper halves of their bytes.
-#if BITS == 4
-#define SUM_SHIFT 4
-#else
-#define SUM_SHIFT 0
-#endif
 
 // ---- activations into shared memory -------------------------------------------------------------------------------------
 
@@ -310,34 +305,34 @@ int sum_of_chunk(uvec4 w, uint c, Quantizer quantizer)
 // ---- results -------------------------------------------------------------------------------------------------------------
 
 #if IS_INT
-#define SCALE_OF_ROW quantizer.scale
 float result_of(uint column, uint n, Quantizer quantizer)
 #else
-#define SCALE_OF_ROW 1.0
 float result_of(uint column, uint n)
 #endif
 {
     precise float y = 0.0;
-    if (IS_INT && GROUP_CHUNKS == 0u) {
+#if IS_INT
+    if (GROUP_CHUNKS == 0u) {
         int sum = 0;
         for (uint s = 0u; s < SUBGROUPS; s++)
             sum += int(shared_sums[s * SUMS + column]);
-        precise float factor = SCALE_OF_ROW * scales[n];
+        precise float factor = quantizer.scale * scales[n];
         y = float(sum >> SUM_SHIFT) * factor;
-    } else {
+    } else
+#endif
         for (uint s = 0u; s < SUBGROUPS; s++)
             y += uintBitsToFloat(shared_sums[s * SUMS + column]);
-        if (GROUP_CHUNKS == 0u)
-            y *= scales[n];
-    }
+#if !IS_INT
+    if (GROUP_CHUNKS == 0u)
+        y *= scales[n];
+#endif
     y += scales[n_groups * n_padded + n];
     return y;
 }
 
 void main()
 {
-    const uint group =
-        gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    const uint group = flat_group();
     const uint first_panel = group * PANELS, lane = gl_LocalInvocationIndex % PANEL;
     const uint slot = gl_LocalInvocationIndex / PANEL;
     const uint last_panel = (last_column - first_column - 1u) / PANEL;
@@ -432,12 +427,7 @@ void main()
 #else
             const float y = result_of(column + e, min(n + e, n_padded - 1u));
 #endif
-            if (out_type == DTYPE_F32)
-                word = floatBitsToUint(y);
-            else if (out_type == DTYPE_F16)
-                word |= half_bits(y) << (16u * e);
-            else
-                word |= (uint(max(quantize_int8(y, out_inverse_scale, out_zero_point), out_low)) & 255u) << (8u * e);
+            word |= word_part(y, e);
         }
         result_words[n >> shift] = word;
     }

@@ -10,6 +10,7 @@
 #extension GL_EXT_control_flow_attributes : require
 
 #include "elements.glsl"
+#include "flat_id.glsl"
 #include "linear.glsl"
 #include "qint8.glsl"
 #if DOT8
@@ -133,8 +134,7 @@ void load_weights(uint stage)
 void main()
 {
     const uint tiles_m = (n_rows + TILE_M - 1u) / TILE_M;
-    const uint group =
-        gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    const uint group = flat_group();
     first_m = group % tiles_m * TILE_M;
     first_n = group / tiles_m * TILE_N;
     if (first_n >= last_column - first_column)

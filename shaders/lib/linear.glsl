@@ -12,8 +12,15 @@
 #ifndef LINEAR_GLSL
 #define LINEAR_GLSL
 
-
 const uint PANEL = 8u;
+
+// Int8 kernels leave 4-bit weights in the upper halves of their bytes: sums come 16 times too large. (linear_base.comp and
+// linear_cpu.comp do not.)
+#if BITS == 4
+#define SUM_SHIFT 4
+#else
+#define SUM_SHIFT 0
+#endif
 
 layout(set = 0, binding = 0) uniform Params
 {

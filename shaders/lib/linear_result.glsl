@@ -21,13 +21,6 @@ Quantizer quantizer_of(uint row)
     return Quantizer(uintBitsToFloat(tail.x), int(tail.y));
 }
 
-// Sums of 4-bit weights come 16 times too large: the weights stay in the upper halves of their bytes.
-#if BITS == 4
-#define SUM_SHIFT 4
-#else
-#define SUM_SHIFT 0
-#endif
-
 // sum_bits: int32 for one group, else the float32 sum of the groups' scaled ones.
 float finish(uint sum_bits, uint n, Quantizer q)
 {
