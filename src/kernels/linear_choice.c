@@ -140,8 +140,25 @@ static uint32_t required_subgroup(const qvk__gpu_caps *caps)
     return caps->subgroup_size_min == caps->subgroup_size_max ? 0 : caps->subgroup_size;
 }
 
-static uint32_t whole_subgroups(const qvk__gpu_caps *caps, uint32_t threads)
+/* Rows of a panel and subgroups fit: the kernels for one and for few rows count on it. */
+static bool has_fitting_subgroups(const qvk__gpu_caps *caps)
 {
+    return knows_subgroups(caps) && caps->subgroup_size >= PANEL && caps->subgroup_size <= 128;
+}
+
+/* Chunks of 16 bytes of a packed row. */
+static uint64_t chunks_of(const qvk__linear_weights *w)
+{
+    return w->k_padded * qvk__linear_bits(w->format) / 128;
+}
+
+/* Invocations of a work group, of which eight share a chunk: no more than have one, whole subgroups. */
+static uint32_t group_threads(const qvk__gpu_caps *caps, uint32_t wanted, uint64_t chunks)
+{
+    uint32_t threads = QVK__MIN(wanted, caps->max_invocations);
+
+    while (threads > 2 * caps->subgroup_size && threads / PANEL > chunks)
+        threads /= 2;
     return QVK__MAX(threads - threads % caps->subgroup_size, caps->subgroup_size);
 }
 
@@ -171,8 +188,7 @@ static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__lin
 {
     const qvk__gpu_caps *caps = planner->caps;
 
-    if (c->M > mv_most_rows(planner, c) || !knows_subgroups(caps) || caps->subgroup_size < PANEL ||
-        caps->subgroup_size > 128)
+    if (c->M > mv_most_rows(planner, c) || !has_fitting_subgroups(caps))
         return false;
     *out = (qvk__linear_choice){.family = QVK__LINEAR_MV,
                                 .k_align = 32,
@@ -188,13 +204,9 @@ static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__lin
 
     const qvk__linear_tuning *tuning = qvk__linear_tuning_of(planner, c, QVK__ROWS_FEW, &out->tuned_as);
     const uint64_t panels = qvk__div_up(c->weights.N, PANEL);
-    const uint64_t chunks = c->weights.k_padded * qvk__linear_bits(c->weights.format) / 128;
-    uint32_t threads = tuning->mv_threads ? tuning->mv_threads : 256;
-    uint32_t per_group = tuning->mv_panels ? tuning->mv_panels : panels >= 1024 ? 2 : 1;
-    threads = QVK__MIN(threads, caps->max_invocations);
-    while (threads > 2 * caps->subgroup_size && threads / PANEL > chunks)
-        threads /= 2;
-    threads = whole_subgroups(caps, threads);
+    const uint32_t per_group = tuning->mv_panels ? tuning->mv_panels : panels >= 1024 ? 2 : 1;
+    const uint32_t threads =
+        group_threads(caps, tuning->mv_threads ? tuning->mv_threads : 256, chunks_of(&c->weights));
     /* Eights of k that share a scale, in words. */
     const uint32_t eights = power_of_two_in(c->weights.group_padded / 8, 4);
     const uint32_t words = IS(c, 8) ? QVK__MIN(2 * eights, 4) : eights;
@@ -233,10 +245,10 @@ static bool row_activation(const qvk__gpu_caps *caps, const qvk__linear_call *c,
 static uint64_t row_shared(const qvk__linear_call *c, uint32_t threads, uint32_t panels,
                            uint32_t subgroup_size)
 {
-    const uint64_t k = c->weights.k_padded, chunk = 128 / qvk__linear_bits(c->weights.format);
+    const uint64_t k = c->weights.k_padded;
     const uint64_t digits = !is_float(c) ? 1 : c->x_dtype == QVK_DTYPE_F16 ? 2 : 3;
 
-    return digits * k + (is_float(c) ? 4 * (k / chunk) : 16) +
+    return digits * k + (is_float(c) ? 4 * chunks_of(&c->weights) : 16) +
            threads / subgroup_size * (4ull * panels * PANEL + 8);
 }
 
@@ -248,7 +260,7 @@ static uint64_t row_shared(const qvk__linear_call *c, uint32_t threads, uint32_t
 static void row_shape(const qvk__gpu_caps *caps, const qvk__linear_tuning *tuning, const qvk__linear_call *c,
                       uint32_t *threads, uint32_t *panels, uint32_t *ahead)
 {
-    const uint64_t chunks = c->weights.k_padded * qvk__linear_bits(c->weights.format) / 128;
+    const uint64_t chunks = chunks_of(&c->weights);
     const uint64_t n_panels = qvk__div_up(c->weights.N, PANEL), units = qvk__linear_units(caps);
     const bool is_long = IS(c, 4) && caps->max_invocations >= 1024 && chunks >= 3 * 1024 / PANEL;
 
@@ -260,10 +272,7 @@ static void row_shape(const qvk__gpu_caps *caps, const qvk__linear_tuning *tunin
     *threads = n_panels / *panels > 3 * units ? 256 : is_long && n_panels / *panels <= units ? 1024 : 512;
     if (tuning->row_threads)
         *threads = tuning->row_threads;
-    *threads = QVK__MIN(*threads, caps->max_invocations);
-    while (*threads > 2 * caps->subgroup_size && *threads / PANEL > chunks)
-        *threads /= 2;
-    *threads = whole_subgroups(caps, *threads);
+    *threads = group_threads(caps, *threads, chunks);
     *ahead = tuning->row_ahead ? tuning->row_ahead : *panels > 1 ? 1 : 2;
     *ahead = (uint32_t)QVK__MIN(*ahead, qvk__div_up(chunks, *threads / PANEL));
 }
@@ -273,7 +282,7 @@ static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__li
     const qvk__gpu_caps *caps = planner->caps;
     const uint64_t chunk = 128 / qvk__linear_bits(c->weights.format);
 
-    if (c->M != 1 || !knows_subgroups(caps) || caps->subgroup_size < PANEL || caps->subgroup_size > 128)
+    if (c->M != 1 || !has_fitting_subgroups(caps))
         return false;
     *out = (qvk__linear_choice){.family = QVK__LINEAR_ROW,
                                 .k_align = 32,
