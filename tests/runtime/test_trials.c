@@ -216,17 +216,24 @@ static void kernels_pass_when_they_are_right(void **state)
 
 /* ---- wrong kernels -------------------------------------------------------------------------------------- */
 
+/* A session whose first choice is compiled wrongly, and an engine made in spite of it; returns that kernel.
+ */
+static qvk__kernel open_with_wrong_kernel(session *it, const char *cache_dir)
+{
+    vulkan_proxy_reset();
+    const qvk__kernel wrong = first_choice();
+    open_session(it, cache_dir);
+    miscompile(wrong);
+    assert_ok(open_engine(it, &test_err));
+    return wrong;
+}
+
 static void a_wrong_kernel_gives_way(void **state)
 {
     (void)state;
     session it;
-    vulkan_proxy_reset();
-    const qvk__kernel wrong = first_choice();
     char *dir = test_temp_dir();
-
-    open_session(&it, dir);
-    miscompile(wrong);
-    assert_ok(open_engine(&it, &test_err));
+    const qvk__kernel wrong = open_with_wrong_kernel(&it, dir);
     assert_int_equal(it.n_warnings, 1);
     assert_non_null(strstr(it.warning, qvk__kernel_name(wrong)));
     assert_int_not_equal(kernel_of(it.engine), wrong);
@@ -274,12 +281,8 @@ static void devices_are_listed_with_it(void **state)
     static qvk_device_info devices[MOST];
     size_t n = MOST, found = 0;
     session it;
-    vulkan_proxy_reset();
-    const qvk__kernel wrong = first_choice();
     char *dir = test_temp_dir();
-    open_session(&it, dir);
-    miscompile(wrong);
-    assert_ok(open_engine(&it, &test_err));
+    const qvk__kernel wrong = open_with_wrong_kernel(&it, dir);
     close_session(&it);
     assert_ok(qvk_device_list(&(qvk_context_params){.cache_dir = dir}, devices, &n, &test_err));
     for (size_t i = 0; i < n && i < MOST; i++)
