@@ -4,6 +4,7 @@
  * share its observer.
  */
 #include "quantize/pt2e.h"
+#include "quantize/rewrite.h"
 
 typedef struct annotator {
     const qvk__exported *program;
@@ -108,12 +109,8 @@ static bool passes_filter(const annotator *a, int32_t weight)
 
     if (!a->pt2e->config.filter)
         return true;
-    if (spec && spec->target) {
-        size_t length = strlen(spec->target);
-        if (qvk__ends_with(spec->target, ".weight") || strcmp(spec->target, "weight") == 0)
-            length -= QVK__MIN(length, strlen(".weight"));
-        memcpy(module, spec->target, QVK__MIN(length, sizeof module - 1));
-    }
+    if (spec && spec->target)
+        memcpy(module, spec->target, QVK__MIN(qvk__module_name_length(spec->target), sizeof module - 1));
     return a->pt2e->config.filter(module, a->pt2e->config.filter_user);
 }
 

@@ -82,3 +82,11 @@ qvk_status qvk__rewrite_node(qvk__rewrite *rewrite, qvk__op op, const char *name
         graph->nodes.data[index].trace = origin->trace;
     return QVK_OK;
 }
+
+size_t qvk__module_name_length(const char *name)
+{
+    const size_t length = strlen(name);
+
+    return strcmp(name, "weight") == 0 ? 0
+                                       : length - (qvk__ends_with(name, ".weight") ? strlen(".weight") : 0);
+}

@@ -30,4 +30,8 @@ qvk_status qvk__rewrite_node(qvk__rewrite *rewrite, qvk__op op, const char *name
                              qvk_error *err);
 void qvk__rewrite_end(qvk__rewrite *rewrite);
 
+/* How much of a parameter's name is its module's: "layers.0" of "layers.0.weight", nothing of "weight" (the
+ * module is the root); all of a name that is not a weight's. */
+size_t qvk__module_name_length(const char *name);
+
 #endif

@@ -88,10 +88,9 @@ static const char *quantizable_module(const torchao *self, const qvk__node *node
     if ((!linear && !embedding) || node->args[slot].kind != QVK__ARG_VALUE)
         return NULL;
     name = parameter_name(self->program, node->args[slot].u.value);
-    if (!name || (!qvk__ends_with(name, ".weight") && strcmp(name, "weight") != 0))
+    if (!name || qvk__module_name_length(name) == strlen(name))
         return NULL;
-    module = qvk__arena_strndup(&self->program->graph.arena, name,
-                                strlen(name) - QVK__MIN(strlen(name), strlen(".weight")));
+    module = qvk__arena_strndup(&self->program->graph.arena, name, qvk__module_name_length(name));
     if (!module || (linear && is_attention_out_proj(self->program, module)))
         return NULL;
     if (self->params && self->params->filter && !self->params->filter(module, self->params->filter_user))
