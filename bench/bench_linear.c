@@ -6,11 +6,12 @@
  *   bench_linear [--device D] [--scheme 4w,8w,8da4w,8da8w] [--act f16|f32] [--group G]
  *                [--shape NxK,...] [--model llama-3.2-1b,...] [--m 1,128,...|all]
  *                [--layers L] [--runs R] [--cold MB] [--json FILE]
- *                [--sweep row|mv|coopmat|splits|none] [--family 1..6]
+ *                [--sweep row|mv|coopmat|splits|TILE,...|none] [--family 1..7]
  *
  * --shape    weights to time; --model adds the linears of named models (bench/models.def)
  * --m        rows of activations; all: 1,2,4,8,16,32,128,512,2048
  * --layers   of a chain; left out: as many as keep the device time about the same
+ * --sweep    a kernel's shapes; TILE: warps_m.warps_n.frags_m.frags_n.buffers.parts on cooperative matrices
  * --cold     MB that the copies of the weights take together at least
  * --json     the same lines in a file
  */
@@ -147,6 +148,12 @@ static qvk_status measure(qvk__gpu *gpu, const options *o, layer *l, const qvk__
     return QVK_OK;
 }
 
+/* The family of sweeps on cooperative matrices: linear_coopmat.comp unless asked for another. */
+static int matrices(const options *o)
+{
+    return o->family ? o->family : 5;
+}
+
 /* Shapes to try, as qvk__linear_tuning takes them. */
 static qvk_status sweep_mv(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
 {
@@ -179,7 +186,7 @@ static qvk_status sweep_row(qvk__gpu *gpu, const options *o, layer *l, qvk_error
 static qvk_status sweep_splits(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
 {
     for (uint32_t splits = 1; splits <= 16; splits *= 2) {
-        const qvk__linear_tuning tuning = {.family = 5, .splits = splits};
+        const qvk__linear_tuning tuning = {.family = matrices(o), .splits = splits};
         QVK__TRY(measure(gpu, o, l, &tuning, err));
     }
     return QVK_OK;
@@ -196,7 +203,7 @@ static qvk_status sweep_coopmat(qvk__gpu *gpu, const options *o, layer *l, qvk_e
 
     for (size_t i = 0; i < QVK__COUNT(shapes); i++) {
         const uint32_t *s = shapes[i];
-        const qvk__linear_tuning tuning = {.family = 5,
+        const qvk__linear_tuning tuning = {.family = matrices(o),
                                            .coopmat = {.warps_m = s[0],
                                                        .warps_n = s[1],
                                                        .frags_m = s[2],
@@ -204,6 +211,23 @@ static qvk_status sweep_coopmat(qvk__gpu *gpu, const options *o, layer *l, qvk_e
                                                        .buffers = s[4],
                                                        .parts = s[5]}};
         QVK__TRY(measure(gpu, o, l, &tuning, err));
+    }
+    return QVK_OK;
+}
+
+/* Tiles as warps_m.warps_n.frags_m.frags_n.buffers.parts, several with commas between them. */
+static qvk_status sweep_tiles(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
+{
+    for (const char *at = o->sweep; *at;) {
+        qvk__linear_tuning tuning = {.family = matrices(o)};
+        qvk__coopmat_tile *t = &tuning.coopmat;
+        int used = 0;
+
+        QVK__CHECK(sscanf(at, "%u.%u.%u.%u.%u.%u%n", &t->warps_m, &t->warps_n, &t->frags_m, &t->frags_n,
+                          &t->buffers, &t->parts, &used) == 6,
+                   err, QVK_SHAPE, "--sweep %s", at);
+        QVK__TRY(measure(gpu, o, l, &tuning, err));
+        at += used + (at[used] == ',');
     }
     return QVK_OK;
 }
@@ -220,6 +244,8 @@ static qvk_status run_layer(qvk__gpu *gpu, const options *o, layer *l, qvk_error
         return sweep_mv(gpu, o, l, err);
     if (strcmp(o->sweep, "coopmat") == 0)
         return sweep_coopmat(gpu, o, l, err);
+    if (o->sweep[0] >= '0' && o->sweep[0] <= '9')
+        return sweep_tiles(gpu, o, l, err);
     return measure(gpu, o, l, o->family ? &tuning : NULL, err);
 }
 

@@ -367,23 +367,42 @@ static uint32_t coopmat_splits(const qvk__planner *planner, const qvk__linear_ca
     return can_sum ? (uint32_t)QVK__MAX(QVK__MIN(wanted, most), 1) : 1;
 }
 
-static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
+/* Kernels by where weights are unpacked (coopmat, lanes) and their bits. */
+static qvk__kernel coopmat_kernel(const qvk__linear_call *c, bool in_lanes)
+{
+    if (!is_float(c))
+        return IS(c, 8) ? QVK__KERNEL_LINEAR_QD8_QB8W_COOPMAT : QVK__KERNEL_LINEAR_QD8_QB4W_COOPMAT;
+    if (in_lanes)
+        return IS(c, 8) ? QVK__KERNEL_LINEAR_F16_QB8W_LANES : QVK__KERNEL_LINEAR_F16_QB4W_LANES;
+    return IS(c, 8) ? QVK__KERNEL_LINEAR_F16_QB8W_COOPMAT : QVK__KERNEL_LINEAR_F16_QB4W_COOPMAT;
+}
+
+/* linear_lanes.comp: subgroups of 32, float16, and no chunk with two scales. */
+static bool can_fill_lanes(const qvk__gpu_caps *caps, const qvk__linear_call *c, uint32_t scales)
+{
+    return caps->subgroup_size == 32 && is_float(c) && scales == 1;
+}
+
+static bool choose_matrices(const qvk__planner *planner, qvk__linear_call *c, bool in_lanes,
+                            qvk__linear_choice *out)
 {
     const qvk__gpu_caps *caps = planner->caps;
     const bool is_int8 = !is_float(c), one_group = c->weights.n_groups == 1;
     const uint32_t step = is_int8 ? 32 : 16;
     const uint32_t scales = one_group || qvk__round_up(c->weights.group_size, step) % (2 * step) == 0 ? 1 : 2;
     const qvk__linear_rows rows = c->M <= 16 ? QVK__ROWS_16 : c->M <= 32 ? QVK__ROWS_32 : QVK__ROWS_MANY;
+    const qvk__coopmat_use use = {in_lanes, step, scales};
     uint32_t tuned_as;
     const qvk__linear_tuning *tuning = qvk__linear_tuning_of(planner, c, rows, &tuned_as);
-    const qvk__coopmat_tile tile = qvk__coopmat_tile_of(planner, tuning, c, step, scales);
+    const qvk__coopmat_tile tile = qvk__coopmat_tile_of(planner, tuning, c, &use);
     const uint32_t threads = tile.warps_m * tile.warps_n * caps->subgroup_size;
 
     /* float32 activations would be rounded to float16. */
     if (!qvk__linear_has_matrices(caps, is_int8, step) || !knows_subgroups(caps) ||
-        (!is_int8 && (c->x_dtype != QVK_DTYPE_F16)))
+        (!is_int8 && c->x_dtype != QVK_DTYPE_F16) || (in_lanes && !can_fill_lanes(caps, c, scales)))
         return false;
-    *out = (qvk__linear_choice){.family = QVK__LINEAR_COOPMAT,
+    *out = (qvk__linear_choice){.family = in_lanes ? QVK__LINEAR_LANES : QVK__LINEAR_COOPMAT,
+                                .kernel = coopmat_kernel(c, in_lanes),
                                 .k_align = 2 * step * tile.parts,
                                 .group_align = step,
                                 .chunk_bytes = 16,
@@ -394,17 +413,14 @@ static bool choose_coopmat(const qvk__planner *planner, qvk__linear_call *c, qvk
                                 .invocations = 1,
                                 .writes_narrow = true};
     lay_out(c, out);
-    if (is_int8) {
-        out->kernel = IS(c, 8) ? QVK__KERNEL_LINEAR_QD8_QB8W_COOPMAT : QVK__KERNEL_LINEAR_QD8_QB4W_COOPMAT;
+    if (is_int8)
         use_int8_rows(c, out);
-    } else {
-        out->kernel = IS(c, 8) ? QVK__KERNEL_LINEAR_F16_QB8W_COOPMAT : QVK__KERNEL_LINEAR_F16_QB4W_COOPMAT;
+    else
         out->form = is_whole(c) ? QVK__FORM_AS_IS : QVK__FORM_F16;
-    }
     out->splits = coopmat_splits(planner, c, out, tuning->splits, tile.groups_a_unit);
     SET_SPECS(out, threads, caps->subgroup_size, tile.warps_m, tile.warps_n, tile.frags_m, tile.frags_n,
               tile.buffers, one_group, scales, tile.parts, (uint32_t)c->weights.group_padded);
-    return qvk__coopmat_fits(caps, &tile, scales) && qvk__planner_may_use(planner, out->kernel);
+    return qvk__coopmat_fits(caps, &tile, &use) && qvk__planner_may_use(planner, out->kernel);
 }
 
 /* Padding small groups to the coarser grain of matrices must not double the work. */
@@ -416,20 +432,22 @@ static bool wastes(const qvk__linear_call *c)
 void qvk__linear_choose(const qvk__planner *planner, qvk__linear_call *call, qvk__linear_choice *out)
 {
     const qvk__linear_family family = planner->linear_tuning ? planner->linear_tuning->family : 0;
+    const bool is_cpu = planner->caps->type == QVK__GPU_CPU;
+    /* The family asked for, or else any; what is no use on a device falls through to the next. */
+#define MAY_BE(id) (family == 0 || family == QVK__LINEAR_##id)
 
-    if ((family == 0 || family == QVK__LINEAR_CPU) && choose_cpu(planner, call, out))
+    if (MAY_BE(CPU) && choose_cpu(planner, call, out))
         return;
-    if ((family == 0 || family == QVK__LINEAR_ROW) && planner->caps->type != QVK__GPU_CPU &&
-        choose_row(planner, call, out))
+    if (MAY_BE(ROW) && !is_cpu && choose_row(planner, call, out))
         return;
-    if ((family == 0 || family == QVK__LINEAR_MV) && planner->caps->type != QVK__GPU_CPU &&
-        choose_mv(planner, call, out))
+    if (MAY_BE(MV) && !is_cpu && choose_mv(planner, call, out))
         return;
-    if ((family == 0 || family == QVK__LINEAR_COOPMAT) && choose_coopmat(planner, call, out) &&
-        !(family == 0 && wastes(call)))
+    if (MAY_BE(LANES) && choose_matrices(planner, call, true, out) && !(family == 0 && wastes(call)))
         return;
-    if ((family == 0 || family == QVK__LINEAR_TILE || family == QVK__LINEAR_COOPMAT) &&
-        choose_tile(planner, call, out))
+    if (MAY_BE(COOPMAT) && choose_matrices(planner, call, false, out) && !(family == 0 && wastes(call)))
         return;
+    if ((MAY_BE(TILE) || MAY_BE(COOPMAT) || MAY_BE(LANES)) && choose_tile(planner, call, out))
+        return;
+#undef MAY_BE
     choose_base(call, out);
 }

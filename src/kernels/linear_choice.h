@@ -10,7 +10,8 @@ typedef enum qvk__linear_family {
     QVK__LINEAR_MV,       /* linear_mv.comp: a few rows */
     QVK__LINEAR_TILE,     /* linear_tile.comp: many rows */
     QVK__LINEAR_COOPMAT,  /* linear_coopmat.comp: many rows, cooperative matrices */
-    QVK__LINEAR_ROW       /* linear_row.comp: one row, packed dot products */
+    QVK__LINEAR_ROW,      /* linear_row.comp: one row, packed dot products */
+    QVK__LINEAR_LANES     /* linear_lanes.comp: many rows, cooperative matrices filled by their lanes */
 } qvk__linear_family;
 
 /* How activations reach a kernel: the FORM of linear_prepare.comp, or as they are. */

@@ -84,29 +84,32 @@ const qvk__linear_tuning *qvk__linear_tuning_of(const qvk__planner *planner, con
                                    : &none;
 }
 
-/* Both tiles with their padding, a part's scales, and a 16 x 16 matrix. */
-static uint64_t shared_bytes(const qvk__coopmat_tile *tile, uint32_t scales)
+/* Tiles with their padding and a part's scales. At the end each subgroup has 16 rows to itself. */
+static uint64_t shared_bytes(const qvk__coopmat_tile *tile, const qvk__coopmat_use *use)
 {
     const uint64_t m = tile->warps_m * tile->frags_m * 16, n = tile->warps_n * tile->frags_n * 16;
+    const uint64_t row = 64 * tile->parts + 16, ends = (uint64_t)tile->warps_m * tile->warps_n * 16 * 80;
 
-    return tile->buffers * ((m + n) * (64 * tile->parts + 16) + tile->parts * scales * n * 4) + 1024;
+    if (use->in_lanes)
+        return QVK__MAX(tile->buffers * m * row, ends);
+    return tile->buffers * ((m + n) * row + tile->parts * use->scales * n * 4);
 }
 
-bool qvk__coopmat_fits(const qvk__gpu_caps *caps, const qvk__coopmat_tile *tile, uint32_t scales)
+bool qvk__coopmat_fits(const qvk__gpu_caps *caps, const qvk__coopmat_tile *tile, const qvk__coopmat_use *use)
 {
-    /* At the end each subgroup has 16 rows of the weights' tile to itself. */
     return tile->warps_m * tile->warps_n * caps->subgroup_size <= caps->max_invocations &&
-           shared_bytes(tile, scales) <= caps->shared_bytes && tile->warps_m <= tile->frags_n * tile->buffers;
+           shared_bytes(tile, use) <= caps->shared_bytes &&
+           (use->in_lanes || tile->warps_m <= tile->frags_n * tile->buffers);
 }
 
 /* Whole parts of K only, and one buffer where two are too much. */
-static qvk__coopmat_tile adapt(const qvk__gpu_caps *caps, qvk__coopmat_tile tile, uint64_t K, uint32_t step,
-                               uint32_t scales)
+static qvk__coopmat_tile adapt(const qvk__gpu_caps *caps, qvk__coopmat_tile tile, uint64_t K,
+                               const qvk__coopmat_use *use)
 {
     tile.parts = QVK__MAX(tile.parts, 1);
-    if (K % (2 * step * tile.parts) != 0)
+    if (K % (2 * use->step * tile.parts) != 0)
         tile.parts = 1;
-    if (shared_bytes(&tile, scales) > caps->shared_bytes)
+    if (shared_bytes(&tile, use) > caps->shared_bytes)
         tile.buffers = 1;
     return tile;
 }
@@ -135,12 +138,12 @@ static qvk__coopmat_tile table_tile(const qvk__gpu_caps *caps, const qvk__linear
 }
 
 qvk__coopmat_tile qvk__coopmat_tile_of(const qvk__planner *planner, const qvk__linear_tuning *tuning,
-                                       const qvk__linear_call *call, uint32_t step, uint32_t scales)
+                                       const qvk__linear_call *call, const qvk__coopmat_use *use)
 {
     const qvk__gpu_caps *caps = planner->caps;
-    const qvk__coopmat_tile tuned = adapt(caps, tuning->coopmat, call->weights.K, step, scales);
+    const qvk__coopmat_tile tuned = adapt(caps, tuning->coopmat, call->weights.K, use);
 
-    if (tuned.warps_m && (tuning == planner->linear_tuning || qvk__coopmat_fits(caps, &tuned, scales)))
+    if (tuned.warps_m && (tuning == planner->linear_tuning || qvk__coopmat_fits(caps, &tuned, use)))
         return tuned;
-    return adapt(caps, table_tile(caps, call), call->weights.K, step, scales);
+    return adapt(caps, table_tile(caps, call), call->weights.K, use);
 }

@@ -16,10 +16,18 @@ uint64_t qvk__linear_units(const qvk__gpu_caps *caps);
 const qvk__linear_tuning *qvk__linear_tuning_of(const qvk__planner *planner, const qvk__linear_call *call,
                                                 qvk__linear_rows rows, uint32_t *tuned_as);
 
-/* The device can run the tile. scales: of a part of a stage, for one column. */
-bool qvk__coopmat_fits(const qvk__gpu_caps *caps, const qvk__coopmat_tile *tile, uint32_t scales);
-/* The tile for a call; a measured one only where it fits. step: depth of a matrix. */
+/* What a kernel on cooperative matrices makes of a call. */
+typedef struct qvk__coopmat_use {
+    bool in_lanes; /* weights go into the matrices' registers (linear_lanes.comp), else through shared memory
+                    */
+    uint32_t step; /* depth of a matrix */
+    uint32_t scales; /* of a part of a stage, for one column */
+} qvk__coopmat_use;
+
+/* The device can run the tile. */
+bool qvk__coopmat_fits(const qvk__gpu_caps *caps, const qvk__coopmat_tile *tile, const qvk__coopmat_use *use);
+/* The tile for a call; a measured one only where it fits. */
 qvk__coopmat_tile qvk__coopmat_tile_of(const qvk__planner *planner, const qvk__linear_tuning *tuning,
-                                       const qvk__linear_call *call, uint32_t step, uint32_t scales);
+                                       const qvk__linear_call *call, const qvk__coopmat_use *use);
 
 #endif
