@@ -19,9 +19,14 @@
 
 #include "core/dtype.h"
 #include "device_limits.h"
+#include "kernels/linear_choice.h"
 #include "layer_chain.h"
 #include "linear_layer.h"
 
+/* What --sweep coopmat tries. */
+#define COOPMAT_TILES                                                                                        \
+    "1.4.4.2.2.1,1.4.4.2.1.2,2.2.4.4.1.2,2.4.4.2.1.2,4.2.2.4.1.2,2.4.4.2.2.1,2.2.4.4.2.1,"                   \
+    "2.2.2.2.2.2,2.2.4.2.1.2,2.2.2.4.1.2,1.4.2.2.2.1,1.4.1.2.2.1,4.4.2.2.1.2"
 #define ALL_ROWS "1,2,4,8,16,32,128,512,2048"
 
 typedef struct options {
@@ -151,7 +156,7 @@ static qvk_status measure(qvk__gpu *gpu, const options *o, layer *l, const qvk__
 /* The family of sweeps on cooperative matrices: linear_coopmat.comp unless asked for another. */
 static int matrices(const options *o)
 {
-    return o->family ? o->family : 5;
+    return o->family ? o->family : QVK__LINEAR_COOPMAT;
 }
 
 /* Shapes to try, as qvk__linear_tuning takes them. */
@@ -192,33 +197,10 @@ static qvk_status sweep_splits(qvk__gpu *gpu, const options *o, layer *l, qvk_er
     return QVK_OK;
 }
 
-static qvk_status sweep_coopmat(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
-{
-    /* warps_m, warps_n, frags_m, frags_n, buffers, parts */
-    static const uint32_t shapes[][6] = {
-        {1, 4, 4, 2, 2, 1}, {1, 4, 4, 2, 1, 2}, {2, 2, 4, 4, 1, 2}, {2, 4, 4, 2, 1, 2}, {4, 2, 2, 4, 1, 2},
-        {2, 4, 4, 2, 2, 1}, {2, 2, 4, 4, 2, 1}, {2, 2, 2, 2, 2, 2}, {2, 2, 4, 2, 1, 2}, {2, 2, 2, 4, 1, 2},
-        {1, 4, 2, 2, 2, 1}, {1, 4, 1, 2, 2, 1}, {4, 4, 2, 2, 1, 2},
-    };
-
-    for (size_t i = 0; i < QVK__COUNT(shapes); i++) {
-        const uint32_t *s = shapes[i];
-        const qvk__linear_tuning tuning = {.family = matrices(o),
-                                           .coopmat = {.warps_m = s[0],
-                                                       .warps_n = s[1],
-                                                       .frags_m = s[2],
-                                                       .frags_n = s[3],
-                                                       .buffers = s[4],
-                                                       .parts = s[5]}};
-        QVK__TRY(measure(gpu, o, l, &tuning, err));
-    }
-    return QVK_OK;
-}
-
 /* Tiles as warps_m.warps_n.frags_m.frags_n.buffers.parts, several with commas between them. */
-static qvk_status sweep_tiles(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
+static qvk_status sweep_tiles(qvk__gpu *gpu, const options *o, layer *l, const char *tiles, qvk_error *err)
 {
-    for (const char *at = o->sweep; *at;) {
+    for (const char *at = tiles; *at;) {
         qvk__linear_tuning tuning = {.family = matrices(o)};
         qvk__coopmat_tile *t = &tuning.coopmat;
         int used = 0;
@@ -243,9 +225,9 @@ static qvk_status run_layer(qvk__gpu *gpu, const options *o, layer *l, qvk_error
     if (strcmp(o->sweep, "mv") == 0)
         return sweep_mv(gpu, o, l, err);
     if (strcmp(o->sweep, "coopmat") == 0)
-        return sweep_coopmat(gpu, o, l, err);
+        return sweep_tiles(gpu, o, l, COOPMAT_TILES, err);
     if (o->sweep[0] >= '0' && o->sweep[0] <= '9')
-        return sweep_tiles(gpu, o, l, err);
+        return sweep_tiles(gpu, o, l, o->sweep, err);
     return measure(gpu, o, l, o->family ? &tuning : NULL, err);
 }
 

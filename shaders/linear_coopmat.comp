@@ -92,11 +92,7 @@ void unpack(uvec4 chunk, uint to, uint offset_bits, float16_t low, float16_t hig
 // Stage `stage` from device memory into registers.
 #define FETCH(stage)                                                                                                     \
     {                                                                                                                    \
-        [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {                                                                 \
-            const uint at = i * THREADS + gl_LocalInvocationIndex;                                                       \
-            if (TILE_M * ROW_QUADS % THREADS == 0u || at < TILE_M * ROW_QUADS)                                           \
-                a_next[i] = activations[a_at[i] + (stage) * ROW_QUADS];                                                  \
-        }                                                                                                                \
+        FETCH_ACTIVATIONS(stage)                                                                                         \
         [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {                                                                 \
             const uint at = i * THREADS + gl_LocalInvocationIndex;                                                       \
             if (TILE_N * CHUNKS % THREADS == 0u || at < TILE_N * CHUNKS)                                                 \

@@ -71,11 +71,7 @@ uvec2 step_pairs(uint word, uint step, uint offset_bits, float16_t scale)
 // Stage `stage` from device memory into registers.
 #define FETCH(stage)                                                                                                     \
     {                                                                                                                    \
-        [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {                                                                 \
-            const uint at = i * THREADS + gl_LocalInvocationIndex;                                                       \
-            if (TILE_M * ROW_QUADS % THREADS == 0u || at < TILE_M * ROW_QUADS)                                           \
-                a_next[i] = activations[a_at[i] + (stage) * ROW_QUADS];                                                  \
-        }                                                                                                                \
+        FETCH_ACTIVATIONS(stage)                                                                                         \
         [[unroll]] for (uint i = 0u; i < WORDS; i++)                                                                     \
             words_next[i] = weights[b_at[i / CHUNKS] + ((stage) * CHUNKS + i % CHUNKS) * 32u];                           \
         if (ONE_GROUP == 0u) {                                                                                           \

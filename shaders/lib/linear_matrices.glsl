@@ -139,4 +139,12 @@ uint activation_at(uint at)
     return min(first_m + at / ROW_QUADS, n_rows - 1u) * (row_words / 4u) + at % ROW_QUADS;
 }
 
+// A stage's activations into a_next, from where a_at says that those of stage 0 are. Both are local to main().
+#define FETCH_ACTIVATIONS(stage)                                                                                         \
+    [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {                                                                     \
+        const uint at = i * THREADS + gl_LocalInvocationIndex;                                                           \
+        if (TILE_M * ROW_QUADS % THREADS == 0u || at < TILE_M * ROW_QUADS)                                               \
+            a_next[i] = activations[a_at[i] + (stage) * ROW_QUADS];                                                      \
+    }
+
 #endif
