@@ -56,6 +56,16 @@ qvk__plan_fn qvk__plan_of(qvk__op op)
     return op > QVK__OP_NONE && op < QVK__OP_COUNT ? planners[op] : NULL;
 }
 
+qvk__dispatch qvk__dispatch_filling(const qvk__dispatch *dispatch, qvk__ref scratch)
+{
+    qvk__dispatch filling = *dispatch;
+
+    for (int i = 0; i < QVK__GPU_MAX_BINDINGS; i++)
+        if (filling.buffers[i].kind == QVK__REF_SCRATCH && filling.buffers[i].id < 0)
+            filling.buffers[i] = scratch;
+    return filling;
+}
+
 qvk__ref qvk__ref_value(int32_t value)
 {
     return (qvk__ref){.kind = QVK__REF_VALUE, .id = value};

@@ -106,10 +106,22 @@ struct qvk__planner {
     /* Working memory of this call, `bytes` at the shapes of this planning. */
     qvk_status (*scratch)(qvk__planner *planner, uint64_t bytes, qvk__ref *out, qvk_error *err);
     qvk_status (*dispatch)(qvk__planner *planner, const qvk__dispatch *dispatch, qvk_error *err);
+    /*
+     * Scratch that `dispatch` fills and nobody changes any more: calls that ask for the same work, done on
+     * the same operands, get the memory of the first one, and the work is done once. The one buffer that it
+     * writes is QVK__REF_FILLED; `bytes` follow from the rest of it. NULL: nothing is shared
+     * (qvk__plan_shared).
+     */
+    qvk_status (*shared)(qvk__planner *planner, const qvk__dispatch *dispatch, uint64_t bytes, qvk__ref *out,
+                         qvk_error *err);
     /* `out` has the same bytes as `in` (views): no dispatch; legal only when the element counts and dtypes
      * agree. */
     qvk_status (*alias)(qvk__planner *planner, int32_t out, int32_t in, qvk_error *err);
 };
+
+/* Stands for the scratch that planner->shared gives; and the dispatch with that in its place. */
+#define QVK__REF_FILLED ((qvk__ref){.kind = QVK__REF_SCRATCH, .id = -1})
+qvk__dispatch qvk__dispatch_filling(const qvk__dispatch *dispatch, qvk__ref scratch);
 
 /*
  * node: args as in the graph (VALUE ids; symbols too). Returns QVK_UNSUPPORTED with a reason when no kernel

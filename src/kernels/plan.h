@@ -69,6 +69,9 @@ void qvk__dispatch_words(const qvk__planner *planner, qvk__dispatch *dispatch, c
 void qvk__dispatch_quads(const qvk__planner *planner, qvk__dispatch *dispatch, uint64_t n);
 /* Binds argument `index`, or `instead` when it is None, and adds its dtype (0 for None) as a constant. */
 void qvk__dispatch_optional(qvk__dispatch *dispatch, const qvk__call *call, int index, qvk__ref instead);
+/* planner->shared, or scratch of the call's own where the planner shares nothing. */
+qvk_status qvk__plan_shared(qvk__planner *planner, const qvk__dispatch *dispatch, uint64_t bytes,
+                            qvk__ref *out, qvk_error *err);
 /* QVK_UNSUPPORTED unless the tensor (NULL allowed) holds floats. */
 qvk_status qvk__check_float(const qvk_tensor *tensor, qvk_error *err);
 

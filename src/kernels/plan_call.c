@@ -185,6 +185,16 @@ void qvk__dispatch_optional(qvk__dispatch *dispatch, const qvk__call *call, int 
                        given ? qvk__device_dtype(call->args[index].u.tensor->dtype) : QVK_DTYPE_NONE);
 }
 
+qvk_status qvk__plan_shared(qvk__planner *planner, const qvk__dispatch *dispatch, uint64_t bytes,
+                            qvk__ref *out, qvk_error *err)
+{
+    if (planner->shared)
+        return planner->shared(planner, dispatch, bytes, out, err);
+    QVK__TRY(planner->scratch(planner, bytes, out, err));
+    const qvk__dispatch filling = qvk__dispatch_filling(dispatch, *out);
+    return planner->dispatch(planner, &filling, err);
+}
+
 qvk_status qvk__check_float(const qvk_tensor *tensor, qvk_error *err)
 {
     QVK__CHECK(!tensor || qvk__dtype_is_float(tensor->dtype), err, QVK_UNSUPPORTED, "no kernel for %s",

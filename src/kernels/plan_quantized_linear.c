@@ -1,6 +1,7 @@
 /*
- * Plans the quantized linears: activations are brought into the form the kernel reads, the kernel runs once
- * per part of the weights that can be bound at once, and a result that is not float32 is converted.
+ * Plans the quantized linears: activations are brought into the form the kernel reads (once for all linears
+ * that read them so), the kernel runs once per part of the weights that can be bound at once, and a result
+ * that is not float32 is converted.
  */
 #include "core/dtype.h"
 #include "kernels/linear_choice.h"
@@ -83,11 +84,10 @@ static qvk_status prepare(qvk__planner *planner, const qvk__linear_call *c, cons
         return QVK_OK;
     d.kernel = prepare_kernel(planner, c, how->form, &threads);
     out->row_words = row_words(c, how->form);
-    QVK__TRY(planner->scratch(planner, rows * out->row_words * 4, &out->buffer, err));
     qvk__dispatch_read(&d, x);
     qvk__dispatch_read(&d, is_dynamic ? qvk__ref_value(c->act_scales) : x);
     qvk__dispatch_read(&d, is_dynamic ? qvk__ref_value(c->act_zero_points) : x);
-    qvk__dispatch_write(&d, out->buffer);
+    qvk__dispatch_write(&d, QVK__REF_FILLED);
     qvk__dispatch_spec(&d, threads);
     qvk__dispatch_uint(&d, c->M);
     qvk__dispatch_uint(&d, w->K);
@@ -102,11 +102,11 @@ static qvk_status prepare(qvk__planner *planner, const qvk__linear_call *c, cons
     qvk__dispatch_float(&d, (float)c->act_scale);
     qvk__dispatch_float(&d, (float)(1.0 / c->act_scale));
     qvk__dispatch_float(&d, (float)c->act_zero_point);
-    qvk__dispatch_uint(&d, qvk__linear_bits(w->format) == 4); /* FORM_I8 is permuted for 4-bit weights */
+    qvk__dispatch_uint(&d, how->form == QVK__FORM_I8 && qvk__linear_bits(w->format) == 4); /* permuted */
     d.bytes = c->M * w->K * qvk_dtype_bytes(c->x_dtype) + rows * out->row_words * 4;
     const bool by_row = c->activation == QVK__ACTIVATION_CHOSEN;
     qvk__dispatch_groups(planner, &d, by_row ? rows : qvk__div_up(rows * out->row_words / 4, threads));
-    return planner->dispatch(planner, &d, err);
+    return qvk__plan_shared(planner, &d, rows * out->row_words * 4, &out->buffer, err);
 }
 
 /* ---- the product ---------------------------------------------------------------------------------------- */

@@ -26,10 +26,34 @@ static void mark_written(int32_t value, void *user)
     ((bool *)user)[value] = true;
 }
 
-static void analyse(qvk__engine *engine)
+/* An output that is there already is written in place as well. */
+static void mark_defined(qvk__engine *engine, bool *defined)
 {
     const qvk__graph *graph = &engine->graph;
 
+    for (size_t i = 0; i < graph->values.count; i++)
+        defined[i] = graph->values.data[i].constant != NULL;
+    for (size_t i = 0; i < graph->inputs.count; i++)
+        defined[graph->inputs.data[i]] = true;
+    for (size_t n = 0; n < graph->nodes.count; n++)
+        for (int i = 0; i < graph->nodes.data[n].n_outs; i++) {
+            const int32_t out = graph->nodes.data[n].outs[i];
+            if (out < 0)
+                continue;
+            engine->written[out] |= defined[out];
+            defined[out] = true;
+        }
+}
+
+static qvk_status analyse(qvk__engine *engine, qvk_error *err)
+{
+    const qvk__graph *graph = &engine->graph;
+    bool *defined = qvk__alloc_zeroed(graph->values.count, sizeof *defined);
+
+    QVK__CHECK(defined, err, QVK_OUT_OF_MEMORY, "out of memory for a graph of %zu values",
+               graph->values.count);
+    mark_defined(engine, defined);
+    free(defined);
     for (size_t i = 0; i < graph->values.count; i++)
         engine->last_use[i] = -1;
     for (size_t n = 0; n < graph->nodes.count; n++) {
@@ -40,6 +64,7 @@ static void analyse(qvk__engine *engine)
     }
     for (size_t i = 0; i < graph->outputs.count; i++)
         engine->last_use[graph->outputs.data[i]] = INT32_MAX;
+    return QVK_OK;
 }
 
 static qvk_status prepare(qvk__engine *engine, const qvk__graph *graph, qvk_error *err)
@@ -56,8 +81,7 @@ static qvk_status prepare(qvk__engine *engine, const qvk__graph *graph, qvk_erro
     QVK__CHECK(engine->last_use && engine->written && engine->number_source && engine->sources &&
                    engine->outs,
                err, QVK_OUT_OF_MEMORY, "out of memory for a graph of %zu values", engine->graph.values.count);
-    analyse(engine);
-    return QVK_OK;
+    return analyse(engine, err);
 }
 
 qvk_status qvk__engine_create(qvk__gpu *gpu, const qvk__graph *graph, const qvk__session_params *params,

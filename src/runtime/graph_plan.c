@@ -11,6 +11,8 @@ typedef struct planning {
     qvk__planner base; /* first: callbacks get this */
     const qvk__plan_source *source;
     qvk__plan *plan;
+    const qvk__plan *earlier; /* where earlier nodes are: the same, or what the node is replanned for */
+    uint32_t first_scratch;   /* id of plan->scratch.data[0] */
     int32_t node;
     qvk__planned_node *planned; /* of the node */
 } planning;
@@ -54,11 +56,12 @@ static qvk_status take_pack(qvk__planner *planner, const qvk__pack *pack, qvk__r
 static qvk_status take_scratch(qvk__planner *planner, uint64_t bytes, qvk__ref *out, qvk_error *err)
 {
     planning *it = of(planner);
-    const qvk__planned_scratch scratch = {it->node, QVK__MAX(bytes, 16)};
+    const qvk__planned_scratch scratch = {it->node, it->node, -1, QVK__MAX(bytes, 16)};
 
     QVK__CHECK(QVK__VEC_PUSH(&it->plan->scratch, scratch), err, QVK_OUT_OF_MEMORY, "out of memory");
     it->planned->n_scratch++;
-    *out = (qvk__ref){.kind = QVK__REF_SCRATCH, .id = (int32_t)it->plan->scratch.count - 1};
+    *out = (qvk__ref){.kind = QVK__REF_SCRATCH,
+                      .id = (int32_t)(it->first_scratch + it->plan->scratch.count - 1)};
     return QVK_OK;
 }
 
@@ -76,6 +79,77 @@ static qvk_status take_dispatch(qvk__planner *planner, const qvk__dispatch *disp
     QVK__CHECK(QVK__VEC_PUSH(&it->plan->dispatches, *dispatch), err, QVK_OUT_OF_MEMORY, "out of memory");
     it->planned->n++;
     return QVK_OK;
+}
+
+static bool same_ref(const qvk__ref *a, const qvk__ref *b)
+{
+    return a->kind == b->kind && a->id == b->id && a->offset == b->offset && a->bytes == b->bytes;
+}
+
+/* The same kernel with the same operands, but for parameters, and for what it writes unless `outputs`. */
+static bool same_dispatch(const qvk__dispatch *a, const qvk__dispatch *b, bool outputs)
+{
+    if (a->kernel != b->kernel || a->writes != b->writes || a->subgroup_size != b->subgroup_size ||
+        a->n_specs != b->n_specs || a->n_params != b->n_params ||
+        memcmp(a->specs, b->specs, a->n_specs * sizeof a->specs[0]) != 0)
+        return false;
+    for (uint32_t i = 0; i < qvk__kernel_info_of(a->kernel)->n_buffers; i++)
+        if ((outputs || !(a->writes >> i & 1)) && !same_ref(&a->buffers[i], &b->buffers[i]))
+            return false;
+    return true;
+}
+
+static bool same_work(const qvk__dispatch *a, const qvk__dispatch *b)
+{
+    return same_dispatch(a, b, false) && memcmp(a->groups, b->groups, sizeof a->groups) == 0 &&
+           memcmp(a->params, b->params, a->n_params * sizeof a->params[0]) == 0;
+}
+
+/* Are its operands the same whenever it runs? */
+static bool reads_what_holds_still(const planning *it, const qvk__dispatch *dispatch)
+{
+    const qvk__graph *graph = it->source->host->graph;
+
+    for (uint32_t i = 0; i < qvk__kernel_info_of(dispatch->kernel)->n_buffers; i++) {
+        const qvk__ref *ref = &dispatch->buffers[i];
+        if (ref->kind == QVK__REF_VALUE &&
+            (graph->values.data[ref->id].is_mutable || (it->source->written && it->source->written[ref->id])))
+            return false;
+    }
+    return true;
+}
+
+/* Scratch of an earlier node that the work fills already; -1: there is none. */
+static int32_t find_shared(const planning *it, const qvk__dispatch *dispatch)
+{
+    const qvk__plan *plan = it->earlier;
+
+    for (size_t i = 0; i < plan->scratch.count && plan->scratch.data[i].node < it->node; i++) {
+        const int32_t at = plan->scratch.data[i].filled_by;
+        if (at >= 0 && same_work(&plan->dispatches.data[at], dispatch))
+            return (int32_t)i;
+    }
+    return -1;
+}
+
+static qvk_status take_shared(qvk__planner *planner, const qvk__dispatch *dispatch, uint64_t bytes,
+                              qvk__ref *out, qvk_error *err)
+{
+    planning *it = of(planner);
+    const bool may_share = reads_what_holds_still(it, dispatch);
+    const int32_t found = may_share ? find_shared(it, dispatch) : -1;
+
+    if (found >= 0) {
+        *out = (qvk__ref){.kind = QVK__REF_SCRATCH, .id = found};
+        if (it->earlier == it->plan)
+            it->plan->scratch.data[found].last_node = it->node;
+        return QVK_OK;
+    }
+    QVK__TRY(take_scratch(planner, bytes, out, err));
+    if (may_share)
+        it->plan->scratch.data[it->plan->scratch.count - 1].filled_by = (int32_t)it->plan->dispatches.count;
+    const qvk__dispatch filling = qvk__dispatch_filling(dispatch, *out);
+    return take_dispatch(planner, &filling, err);
 }
 
 static qvk_status take_alias(qvk__planner *planner, int32_t out, int32_t in, qvk_error *err)
@@ -160,9 +234,11 @@ static planning start(const qvk__plan_source *source, qvk__plan *plan)
                  .pack = take_pack,
                  .scratch = take_scratch,
                  .dispatch = take_dispatch,
+                 .shared = take_shared,
                  .alias = take_alias},
         .source = source,
         .plan = plan,
+        .earlier = plan,
     };
 }
 
@@ -199,7 +275,8 @@ void qvk__plan_finish(qvk__plan *plan)
 
 /* ---- one node ------------------------------------------------------------------------------------------- */
 
-qvk_status qvk__plan_one(const qvk__plan_source *source, size_t node, qvk__plan *one, qvk_error *err)
+qvk_status qvk__plan_one(const qvk__plan_source *source, const qvk__plan *plan, size_t node, qvk__plan *one,
+                         qvk_error *err)
 {
     planning it = start(source, one);
 
@@ -208,28 +285,25 @@ qvk_status qvk__plan_one(const qvk__plan_source *source, size_t node, qvk__plan 
     QVK__CHECK(one->nodes, err, QVK_OUT_OF_MEMORY, "out of memory");
     one->dispatches.count = one->aliases.count = one->scratch.count = 0;
     qvk__arena_reset(&one->arena);
+    it.earlier = plan;
+    it.first_scratch = plan->nodes[node].first_scratch;
     it.node = (int32_t)node;
     it.planned = one->nodes;
     return plan_node(&it, err);
 }
 
-/* `first_scratch`: where the ids of a's scratch begin; those of b begin at 0. */
-static bool same_ref(const qvk__ref *a, const qvk__ref *b, uint32_t first_scratch)
+bool qvk__plan_depends(const qvk__plan *plan, size_t node, const bool *changed)
 {
-    const int32_t shift = a->kind == QVK__REF_SCRATCH ? (int32_t)first_scratch : 0;
-    return a->kind == b->kind && a->id == b->id + shift && a->offset == b->offset && a->bytes == b->bytes;
-}
+    const qvk__planned_node *planned = &plan->nodes[node];
 
-static bool same_dispatch(const qvk__dispatch *a, const qvk__dispatch *b, uint32_t first_scratch)
-{
-    if (a->kernel != b->kernel || a->writes != b->writes || a->subgroup_size != b->subgroup_size ||
-        a->n_specs != b->n_specs || a->n_params != b->n_params ||
-        memcmp(a->specs, b->specs, a->n_specs * sizeof a->specs[0]) != 0)
-        return false;
-    for (uint32_t i = 0; i < qvk__kernel_info_of(a->kernel)->n_buffers; i++)
-        if (!same_ref(&a->buffers[i], &b->buffers[i], first_scratch))
-            return false;
-    return true;
+    for (uint32_t i = 0; i < planned->n; i++) {
+        const qvk__dispatch *dispatch = &plan->dispatches.data[planned->first + i];
+        for (uint32_t b = 0; b < qvk__kernel_info_of(dispatch->kernel)->n_buffers; b++)
+            if (dispatch->buffers[b].kind == QVK__REF_SCRATCH &&
+                changed[plan->scratch.data[dispatch->buffers[b].id].node])
+                return true;
+    }
+    return false;
 }
 
 bool qvk__plan_same(const qvk__plan *plan, size_t node, const qvk__plan *one)
@@ -239,7 +313,7 @@ bool qvk__plan_same(const qvk__plan *plan, size_t node, const qvk__plan *one)
     if (a->place != b->place || a->n != b->n || a->n_aliases != b->n_aliases || a->n_scratch != b->n_scratch)
         return false;
     for (uint32_t i = 0; i < a->n; i++)
-        if (!same_dispatch(&plan->dispatches.data[a->first + i], &one->dispatches.data[i], a->first_scratch))
+        if (!same_dispatch(&plan->dispatches.data[a->first + i], &one->dispatches.data[i], true))
             return false;
     for (uint32_t i = 0; i < a->n_aliases; i++) {
         const qvk__planned_alias *x = &plan->aliases.data[a->first_alias + i], *y = &one->aliases.data[i];
@@ -305,7 +379,9 @@ uint64_t qvk__plan_key(const qvk__plan *plan, size_t n_nodes)
         key = hash_number(key, (uint64_t)(uint32_t)alias->node);
         key = hash_number(key, (uint64_t)(uint32_t)alias->out << 32 | (uint32_t)alias->in);
     }
-    for (size_t i = 0; i < plan->scratch.count; i++)
-        key = hash_number(key, (uint64_t)(uint32_t)plan->scratch.data[i].node);
+    for (size_t i = 0; i < plan->scratch.count; i++) {
+        const qvk__planned_scratch *scratch = &plan->scratch.data[i];
+        key = hash_number(key, (uint64_t)(uint32_t)scratch->node << 32 | (uint32_t)scratch->last_node);
+    }
     return key;
 }

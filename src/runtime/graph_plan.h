@@ -27,8 +27,10 @@ typedef struct qvk__planned_alias {
     int32_t node, out, in;
 } qvk__planned_alias;
 
+/* Scratch of a node; what others may use too is filled by a dispatch of it (planner->shared). */
 typedef struct qvk__planned_scratch {
-    int32_t node;
+    int32_t node, last_node; /* whose it is; the last that uses it */
+    int32_t filled_by;       /* dispatch; -1: it is the node's alone */
     uint64_t bytes;
 } qvk__planned_scratch;
 
@@ -43,9 +45,10 @@ typedef struct qvk__plan {
 
 typedef struct qvk__plan_source {
     const qvk__gpu_caps *caps;
-    qvk__host *host;                                 /* shapes and numbers */
-    qvk__weights *weights;                           /* packed constants are entered here, and not uploaded */
-    const bool *distrusted;                          /* as in qvk__planner; NULL: none */
+    qvk__host *host;        /* shapes and numbers */
+    const bool *written;    /* per value: some node writes it in place, it may not hold still; NULL: none */
+    qvk__weights *weights;  /* packed constants are entered here, and not uploaded */
+    const bool *distrusted; /* as in qvk__planner; NULL: none */
     const struct qvk__linear_tuning *tuning, *tiles; /* as linear_... in qvk__planner; NULL: none */
 } qvk__plan_source;
 
@@ -54,10 +57,14 @@ qvk_status qvk__plan_make(const qvk__plan_source *source, qvk__plan *out, qvk_er
 void qvk__plan_finish(qvk__plan *plan);
 
 /*
- * Plans one node anew into `one`, which is emptied first and may be used again and again. Its only node
- * record is nodes[0]; ids of scratch count from 0.
+ * Plans one node of `plan` anew into `one`, which is emptied first and may be used again and again. Its only
+ * node record is nodes[0]; ids of scratch count from where those of the node begin in `plan`. What earlier
+ * nodes share is taken as it is in `plan`: they have to be up to date there.
  */
-qvk_status qvk__plan_one(const qvk__plan_source *source, size_t node, qvk__plan *one, qvk_error *err);
+qvk_status qvk__plan_one(const qvk__plan_source *source, const qvk__plan *plan, size_t node, qvk__plan *one,
+                         qvk_error *err);
+/* Does the node use scratch that one of the `changed` nodes fills? It must be planned anew with that one. */
+bool qvk__plan_depends(const qvk__plan *plan, size_t node, const bool *changed);
 /* Would a recording made for `plan` serve the node as it is in `one`? Parameters, group counts and sizes of
  * scratch may differ. */
 bool qvk__plan_same(const qvk__plan *plan, size_t node, const qvk__plan *one);

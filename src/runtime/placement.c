@@ -175,7 +175,7 @@ static qvk_status place_in_arena(placing *it, const qvk__gpu_caps *caps, qvk_err
 
     for (size_t i = 0; i < n_scratch; i++) {
         const qvk__planned_scratch *scratch = &it->plan->scratch.data[i];
-        it->items[n_values + i] = (qvk__memory_item){scratch->bytes, scratch->node, scratch->node, 0};
+        it->items[n_values + i] = (qvk__memory_item){scratch->bytes, scratch->node, scratch->last_node, 0};
     }
     QVK__TRY(qvk__memory_plan(it->items, n_values + n_scratch, alignment, &it->out->arena_bytes, err));
     for (size_t i = 0; i < n_values; i++)

@@ -179,6 +179,7 @@ static qvk__plan_source plan_source(qvk__engine *engine)
     qvk__device_engine *device = engine->device;
     return (qvk__plan_source){.caps = device->caps,
                               .host = &engine->host,
+                              .written = engine->written,
                               .weights = &device->weights,
                               .distrusted = device->distrusted,
                               .tuning = engine->params.linear_tuning,
@@ -268,9 +269,10 @@ qvk_status qvk__variant_adjust(qvk__engine *engine, qvk_error *err)
     if (!variant || variant->dynamic != device->dynamic)
         return qvk__variant_select(engine, err);
     for (size_t n = 0; n < engine->graph.nodes.count; n++) {
+        device->affected[n] |= qvk__plan_depends(&variant->plan, n, device->affected);
         if (!device->affected[n] || variant->plan.nodes[n].place == QVK__PLACE_NOWHERE)
             continue;
-        QVK__TRY(qvk__plan_one(&source, n, &device->one, err));
+        QVK__TRY(qvk__plan_one(&source, &variant->plan, n, &device->one, err));
         if (!qvk__plan_same(&variant->plan, n, &device->one) || !scratch_fits(variant, n, &device->one))
             return qvk__variant_select(engine, err);
         qvk__plan_update(&variant->plan, n, &device->one);
