@@ -18,6 +18,7 @@ demo: deps-test configure ## run the two demonstration models on the Vulkan devi
 	@ninja -C $(BUILD) -j $(JOBS)
 	@$(tools)/demo.sh $(BUILD)
 
+test: options = -Dtests=enabled
 test: deps-test configure ## run every test; ends with "N passed, N failed"
 	@ninja -C $(BUILD) -j $(JOBS)
 	@$(tools)/run_tests.sh -C $(BUILD) --setup lavapipe $(swiftshader)
@@ -29,8 +30,8 @@ bench: deps-test ## time linears, ceilings beside them (BENCH="--model llama-3.2
 	@BUILD=$(BUILD) JOBS=$(JOBS) $(tools)/bench.sh $(BENCH)
 
 wheel: deps-build ## build the Python package (dist/qvk-*.whl); pip install ./python does the same
-	@$(PYTHON) -m pip wheel -q --no-deps --config-settings=jobs=$(JOBS) -w dist ./python
-	@ls dist/qvk-*.whl
+	@mkdir -p dist
+	@cd python && $(PYTHON) -c 'import build_backend as b; print("dist/" + b.build_wheel("../dist", {"jobs": "$(JOBS)"}))'
 
 interop: all ## ExecuTorch's own Vulkan tests on qvk, and more (QVK_REFERENCE_PYTHON=python with executorch; a build with -Dexecutorch=)
 	@$(tools)/interop/run.sh $(BUILD)
@@ -57,11 +58,12 @@ swiftshader = $(if $(wildcard /usr/lib/chromium/vk_swiftshader_icd.json),--setup
 deps-build deps-test deps-check:
 	@$(tools)/install_deps.sh $(@:deps-%=%)
 
-# Configured once, and again when the private glslang came later than the configuration.
+# Configured once, and again when what it looked for came later: the private glslang, or what tests need.
 glslang = build/venv-glslang/bin/glslangValidator
 configure:
 	@if [ ! -f $(BUILD)/build.ninja ]; then \
-	    meson setup $(BUILD); \
-	elif [ $(glslang) -nt $(BUILD)/build.ninja ]; then \
-	    meson setup --reconfigure $(BUILD); \
+	    meson setup $(BUILD) $(options); \
+	elif [ $(glslang) -nt $(BUILD)/build.ninja ] || \
+	    { [ -n "$(options)" ] && [ "$$(cat $(BUILD)/meson-info/intro-tests.json)" = '[]' ]; }; then \
+	    meson setup --reconfigure $(BUILD) $(options); \
 	fi

@@ -64,7 +64,7 @@ def build(settings: dict) -> tuple[Path, str]:
     folder = Path(settings.get("builddir") or SOURCE / "build-wheel").resolve()
     executorch = settings["executorch"] if "executorch" in settings else find_executorch()
     options = [f"--prefix={PREFIX}", "--libdir=lib", "--bindir=bin", "-Dbuildtype=release", "-Dstrip=true", "-Dwerror=false", f"-Dexecutorch={executorch}"]
-    options += [f"-D{part}=false" for part in ("tests", "bench", "examples")]
+    options += ["-Dtests=disabled", "-Dbench=false", "-Dexamples=false"]
     again = ["--reconfigure"] if (folder / "build.ninja").exists() else []
     print(run("meson", "setup", *again, *options, folder, SOURCE))
     run("ninja", "-C", folder, *(["-j", settings["jobs"]] if "jobs" in settings else []))

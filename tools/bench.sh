@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 build=./build-bench
 results=${BUILD:-build}
 [ -f $build/build.ninja ] ||
-    meson setup $build --buildtype=release -Db_ndebug=true -Dtests=false -Dexamples=false
+    meson setup $build --buildtype=release -Db_ndebug=true -Dtests=disabled -Dexamples=false
 ninja -C $build -j "${JOBS:-$(nproc 2>/dev/null || echo 2)}"
 [ $# -gt 0 ] || set -- --shape 2048x2048,8192x2048 --m 1,8,128
 mkdir -p "$results"

@@ -17,7 +17,7 @@ build() {
     case $broken in
     *" $dir "*) echo "skipped: this build failed above"; return 1 ;;
     esac
-    { [ -f "$dir/build.ninja" ] || CC=$compiler meson setup "$dir" "$@"; } && ninja -C "$dir" -j "$jobs" && return
+    { [ -f "$dir/build.ninja" ] || CC=$compiler meson setup "$dir" -Dtests=enabled "$@"; } && ninja -C "$dir" -j "$jobs" && return
     broken="$broken $dir "
     return 1
 }

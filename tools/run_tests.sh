@@ -81,6 +81,10 @@ done
 if $quiet_layers; then
     cat "$record_root"/*/*.layers | sort | uniq -c | sort -rn | head -n 40
 fi
+if [ $((passed + failed + skipped)) -eq 0 ]; then
+    echo "run_tests.sh: no test ran: does $build have any (meson configure -Dtests=enabled)?" >&2
+    exit 1
+fi
 line="$passed passed, $failed failed"
 [ "$skipped" -eq 0 ] || line="$line, $skipped skipped"
 echo "$line"

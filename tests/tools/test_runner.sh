@@ -59,6 +59,7 @@ project "quick_two=$two" "full_one=echo 1..1; echo ok 1 - a"
 check "a suite alone" counts "1 passed, 0 failed" 0 --suite full
 check "two setups add up" counts "6 passed, 0 failed" 0 --setup lavapipe --setup other
 check "a setup with a suite of its own" counts "4 passed, 0 failed" 0 --setup lavapipe --setup other:full
+check "no test at all is a failure" counts "run_tests.sh: no test ran: does $work/build have any (meson configure -Dtests=enabled)?" 1 --suite absent
 check "a setup that is none is a failure" counts "run_tests.sh: meson could not run the tests" 1 --setup absent
 
 project "quick_layers=$two; echo 'VUID-anything' >&9"
