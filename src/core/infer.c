@@ -3,20 +3,22 @@
 
 #include "core/semantics.h"
 
-static qvk_status check_args(qvk__op op, int n_args, qvk__signature *signature, qvk_error *err)
+/* n_returns: as in qvk__op_arity. */
+static qvk_status check_args(qvk__op op, int n_args, int *n_returns, qvk_error *err)
 {
+    int n_params;
+
     QVK__CHECK(op > QVK__OP_NONE && op < QVK__OP_COUNT, err, QVK_UNSUPPORTED_OPERATOR, "unknown operator");
-    qvk__op_signature(op, signature);
-    QVK__CHECK(n_args == signature->n_params, err, QVK_INVALID_ARGUMENT, "%s: takes %d arguments, got %d",
-               qvk__op_name(op), signature->n_params, n_args);
+    qvk__op_arity(op, &n_params, n_returns);
+    QVK__CHECK(n_args == n_params, err, QVK_INVALID_ARGUMENT, "%s: takes %d arguments, got %d",
+               qvk__op_name(op), n_params, n_args);
     return QVK_OK;
 }
 
-static qvk_status count_outputs(qvk__op op, const qvk__arg *args, const qvk__signature *signature,
-                                int *n_outs, qvk_error *err)
+static qvk_status count_outputs(qvk__op op, const qvk__arg *args, int n_returns, int *n_outs, qvk_error *err)
 {
-    if (signature->n_returns >= 0) {
-        *n_outs = signature->n_returns;
+    if (n_returns >= 0) {
+        *n_outs = n_returns;
         return QVK_OK;
     }
     QVK__CHECK(op == QVK__OP_SPLIT_COPY_TENSOR || op == QVK__OP_SPLIT_WITH_SIZES_COPY ||
@@ -27,10 +29,10 @@ static qvk_status count_outputs(qvk__op op, const qvk__arg *args, const qvk__sig
 
 qvk_status qvk__op_count_outputs(qvk__op op, const qvk__arg *args, int n_args, int *n_outs, qvk_error *err)
 {
-    qvk__signature signature;
+    int n_returns;
 
-    QVK__TRY(check_args(op, n_args, &signature, err));
-    return qvk__error_context(err, count_outputs(op, args, &signature, n_outs, err), "%s", qvk__op_name(op));
+    QVK__TRY(check_args(op, n_args, &n_returns, err));
+    return qvk__error_context(err, count_outputs(op, args, n_returns, n_outs, err), "%s", qvk__op_name(op));
 }
 
 /* Blobs have int32 and float32 where PyTorch has int64 and float64; what the caller set then stays. */
@@ -44,13 +46,13 @@ qvk_status qvk__op_infer(qvk__op op, const qvk__arg *args, int n_args, qvk_tenso
                          qvk_error *err)
 {
     const qvk__shape_fn shape = qvk__op_info_of(op)->shape;
-    qvk__signature signature;
+    int n_returns;
     qvk_status status;
     int wanted;
 
-    QVK__TRY(check_args(op, n_args, &signature, err));
+    QVK__TRY(check_args(op, n_args, &n_returns, err));
     QVK__CHECK(shape, err, QVK_UNSUPPORTED_OPERATOR, "%s: is not executed as such", qvk__op_name(op));
-    status = count_outputs(op, args, &signature, &wanted, err);
+    status = count_outputs(op, args, n_returns, &wanted, err);
     if (status == QVK_OK && n_outs != wanted)
         status = qvk__fail(err, QVK_INVALID_ARGUMENT, "has %d outputs, got room for %d", wanted, n_outs);
     if (status == QVK_OK) {
@@ -166,11 +168,11 @@ static qvk_status eval_symbol(qvk__op op, const qvk__arg *args, int n_args, int6
 
 qvk_status qvk__op_eval_symbol(qvk__op op, const qvk__arg *args, int n_args, int64_t *out, qvk_error *err)
 {
-    qvk__signature signature;
+    int n_returns;
     int64_t value = 0;
     qvk_status status;
 
-    QVK__TRY(check_args(op, n_args, &signature, err));
+    QVK__TRY(check_args(op, n_args, &n_returns, err));
     status = eval_symbol(op, args, n_args, &value, err);
     if (status == QVK_OK)
         *out = value;

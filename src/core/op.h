@@ -132,6 +132,8 @@ typedef struct qvk__signature {
 /* Parses the row's schema. Cheap; the table itself is immutable, so any thread may call it. `out` must not be
  * copied or moved afterwards (fallback lists point into it). */
 void qvk__op_signature(qvk__op op, qvk__signature *out);
+/* Its numbers of parameters and returns alone, for who asks at every call. */
+void qvk__op_arity(qvk__op op, int *n_params, int *n_returns);
 
 /* ---- inference ----------------------------------------------------------------------------------------- */
 

@@ -78,19 +78,36 @@ static const char *param_end(const char *text, const char *limit)
     return text;
 }
 
-static void parse_returns(const char *text, qvk__signature *out)
+/* -1: a list of tensors. */
+static int count_returns(const char *text)
 {
-    out->returns_symbol =
-        strcmp(text, "int") == 0 || strcmp(text, "bool") == 0 || strcmp(text, "Scalar") == 0;
-    if (strcmp(text, "Tensor[]") == 0) {
-        out->n_returns = -1;
-    } else if (strcmp(text, "()") == 0) {
-        out->n_returns = 0;
-    } else {
-        out->n_returns = 1;
-        for (; *text; text++)
-            out->n_returns += *text == ',';
+    int n = 1;
+
+    if (strcmp(text, "Tensor[]") == 0)
+        return -1;
+    if (strcmp(text, "()") == 0)
+        return 0;
+    for (; *text; text++)
+        n += *text == ',';
+    return n;
+}
+
+void qvk__op_arity(qvk__op op, int *n_params, int *n_returns)
+{
+    const char *text = qvk__op_info_of(op)->schema;
+    const char *arrow = strstr(text, " -> ");
+
+    *n_params = *n_returns = 0;
+    if (!arrow)
+        return;
+    while (text < arrow) {
+        const char *end = param_end(text, arrow);
+        while (*text == ' ')
+            text++;
+        *n_params += text < end && *text != '*';
+        text = end < arrow ? end + 1 : end;
     }
+    *n_returns = count_returns(arrow + 4);
 }
 
 void qvk__op_signature(qvk__op op, qvk__signature *out)
@@ -113,5 +130,8 @@ void qvk__op_signature(qvk__op op, qvk__signature *out)
             keyword_only = true;
         text = end < arrow ? end + 1 : end;
     }
-    parse_returns(arrow + 4, out);
+    text = arrow + 4;
+    out->n_returns = count_returns(text);
+    out->returns_symbol =
+        strcmp(text, "int") == 0 || strcmp(text, "bool") == 0 || strcmp(text, "Scalar") == 0;
 }

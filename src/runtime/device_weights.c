@@ -35,11 +35,17 @@ static bool equal(const qvk__weight *a, const qvk__weight *b)
            memcmp(a->sources, b->sources, sizeof a->sources) == 0;
 }
 
-static int32_t find(const qvk__weights *weights, const qvk__weight *wanted)
+/* The search begins at `first`, whatever that is. */
+static int32_t find(const qvk__weights *weights, const qvk__weight *wanted, size_t first)
 {
-    for (size_t i = 0; i < weights->list.count; i++)
-        if (equal(&weights->list.data[i], wanted))
-            return (int32_t)i;
+    const size_t count = weights->list.count;
+    size_t at = first < count ? first : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (equal(&weights->list.data[at], wanted))
+            return (int32_t)at;
+        at = at + 1 < count ? at + 1 : 0;
+    }
     return -1;
 }
 
@@ -52,11 +58,12 @@ static qvk_status add(qvk__weights *weights, const qvk__pack *pack, bool share, 
                    "value %d is packed but is no constant", pack->sources[i]);
         weight.sources[i] = identity(weights->graph, pack->sources[i]);
     }
-    *out = share ? find(weights, &weight) : -1;
-    if (*out >= 0)
-        return QVK_OK;
-    QVK__CHECK(QVK__VEC_PUSH(&weights->list, weight), err, QVK_OUT_OF_MEMORY, "out of memory");
-    *out = (int32_t)weights->list.count - 1;
+    *out = share ? find(weights, &weight, weights->expected) : -1;
+    if (*out < 0) {
+        QVK__CHECK(QVK__VEC_PUSH(&weights->list, weight), err, QVK_OUT_OF_MEMORY, "out of memory");
+        *out = (int32_t)weights->list.count - 1;
+    }
+    weights->expected = (size_t)*out + 1;
     return QVK_OK;
 }
 
@@ -100,7 +107,7 @@ int32_t qvk__weights_find_plain(const qvk__weights *weights, int32_t value)
 {
     const qvk__weight wanted = {.pack = plain_pack(weights->graph, value),
                                 .sources = {identity(weights->graph, value)}};
-    return find(weights, &wanted);
+    return find(weights, &wanted, 0);
 }
 
 int32_t qvk__weights_find_state(const qvk__weights *weights, int32_t value)

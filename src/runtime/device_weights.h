@@ -19,7 +19,8 @@ typedef struct qvk__weights {
     qvk__gpu *gpu;
     const qvk__graph *graph;
     QVK__VEC(qvk__weight) list;
-    uint64_t bytes; /* on the device */
+    size_t expected; /* where the next request is looked for first: plans made again ask in the same order */
+    uint64_t bytes;  /* on the device */
 } qvk__weights;
 
 void qvk__weights_finish(qvk__weights *weights);

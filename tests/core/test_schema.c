@@ -53,8 +53,12 @@ static void every_schema_is_parsed_whole(void **state)
     for (int i = 1; i < QVK__OP_COUNT; i++) {
         qvk__string expected = {0}, parsed = {0};
         qvk__signature signature;
+        int n_params, n_returns;
 
         qvk__op_signature((qvk__op)i, &signature);
+        qvk__op_arity((qvk__op)i, &n_params, &n_returns);
+        assert_int_equal(n_params, signature.n_params);
+        assert_int_equal(n_returns, signature.n_returns);
         strip_defaults(qvk__op_info_of((qvk__op)i)->schema, &expected);
         qvk__string_add(&parsed, "");
         print_signature(&signature, &parsed);
