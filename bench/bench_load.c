@@ -1,7 +1,7 @@
 /*
  * Times loading a large program: makes a chain of quantized linears, then loads it in a process of its own.
  *
- *   bench_load make FILE [--weights MILLIONS] [--width N] [--scheme 4w|8w]
+ *   bench_load make FILE [--weights MILLIONS] [--layers N] [--width N] [--scheme 4w|8w]
  *   bench_load time FILE [--device D] [--runs R]
  *
  * `time` prints one JSON object a line: a load's milliseconds and GB/s, and how far the process's peak memory
@@ -15,7 +15,7 @@
 
 typedef struct options {
     const char *file, *device, *scheme;
-    long weights, width, runs;
+    long weights, layers, width, runs;
 } options;
 
 /* ---- making a file -------------------------------------------------------------------------------------- */
@@ -31,7 +31,7 @@ static void fill(float *data, size_t count, uint32_t *state)
 static qvk_status build(const options *o, qvk_program **out, qvk_error *err)
 {
     const int64_t width = o->width, sizes[2] = {1, width};
-    const long layers = o->weights * 1000000 / (o->width * o->width) + 1;
+    const long layers = o->layers ? o->layers : o->weights * 1000000 / (o->width * o->width) + 1;
     float *data = malloc(sizeof(float) * (size_t)(width * width));
     const qvk_tensor weight = {QVK_DTYPE_F32, 2, {width, width}, data};
     uint32_t state = 1;
@@ -140,6 +140,8 @@ static bool read_options(int argc, char **argv, options *o)
     for (int i = 3; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--weights") == 0)
             o->weights = atol(argv[i + 1]);
+        else if (strcmp(argv[i], "--layers") == 0)
+            o->layers = atol(argv[i + 1]);
         else if (strcmp(argv[i], "--width") == 0)
             o->width = atol(argv[i + 1]);
         else if (strcmp(argv[i], "--scheme") == 0)
@@ -151,7 +153,7 @@ static bool read_options(int argc, char **argv, options *o)
         else
             return false;
     }
-    return o->weights > 0 && o->width > 0 && o->runs > 0;
+    return o->weights > 0 && o->layers >= 0 && o->width > 0 && o->runs > 0;
 }
 
 int main(int argc, char **argv)

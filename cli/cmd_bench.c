@@ -15,7 +15,7 @@ typedef struct operator_time {
 } operator_time;
 
 typedef struct measurement {
-    double *ms; /* sorted */
+    double *ms, *cpu_us, *wait_us; /* of each call; sorted */
     int64_t n;
     qvk_load_info load;
     operator_time *operators;
@@ -100,6 +100,7 @@ static int call(session *it)
 
 static int time_calls(const cli_options *options, qvk_context *context, int64_t warmup, measurement *out)
 {
+    qvk_call_info taken;
     session it;
     int status = open_session(options, context, false, &it);
 
@@ -111,11 +112,15 @@ static int time_calls(const cli_options *options, qvk_context *context, int64_t 
         const double start = now_ms();
         status = call(&it);
         out->ms[i] = now_ms() - start;
+        qvk_module_call_info(it.model.module, &taken);
+        out->cpu_us[i] = taken.cpu_us;
+        out->wait_us[i] = taken.wait_us;
     }
     out->load.cpu_reasons = NULL; /* belongs to the module */
     close_session(&it);
-    if (status == CLI_OK)
-        qsort(out->ms, (size_t)out->n, sizeof *out->ms, compare_doubles);
+    qsort(out->ms, (size_t)out->n, sizeof *out->ms, compare_doubles);
+    qsort(out->cpu_us, (size_t)out->n, sizeof *out->cpu_us, compare_doubles);
+    qsort(out->wait_us, (size_t)out->n, sizeof *out->wait_us, compare_doubles);
     return status;
 }
 
@@ -242,6 +247,8 @@ static void print_json(const measurement *it)
     json_number(&out, "min_ms", it->ms[0]);
     json_number(&out, "p10_ms", quantile(it->ms, it->n, 0.1));
     json_number(&out, "p90_ms", quantile(it->ms, it->n, 0.9));
+    json_number(&out, "cpu_us", quantile(it->cpu_us, it->n, 0.5));
+    json_number(&out, "wait_us", quantile(it->wait_us, it->n, 0.5));
     json_int(&out, "iters", it->n);
     json_number(&out, "load_ms", it->load.total_ms);
     json_number(&out, "upload_ms", it->load.upload_ms);
@@ -264,6 +271,8 @@ static void print_text(const measurement *it)
 
     printf("median %.3f ms, min %.3f, p10 %.3f, p90 %.3f over %lld calls\n", quantile(it->ms, it->n, 0.5),
            it->ms[0], quantile(it->ms, it->n, 0.1), quantile(it->ms, it->n, 0.9), (long long)it->n);
+    printf("of a call, in the median: CPU %.1f us, waiting for the device %.1f us\n",
+           quantile(it->cpu_us, it->n, 0.5), quantile(it->wait_us, it->n, 0.5));
     printf("load %.1f ms (upload %.1f, pipelines %.1f), weights %.2f MiB, activations %.2f MiB\n",
            it->load.total_ms, it->load.upload_ms, it->load.pipeline_ms,
            (double)it->load.weight_bytes / 1048576.0, (double)it->load.activation_bytes / 1048576.0);
@@ -350,9 +359,11 @@ int cmd_bench(const cli_options *options)
     if (!cli_number(options, CLI_OPTION_ITERS, 1, MAX_ITERS, 30, &it.n) ||
         !cli_number(options, CLI_OPTION_WARMUP, 0, MAX_ITERS, 5, &warmup))
         return CLI_USAGE;
-    it.ms = calloc((size_t)it.n, sizeof *it.ms);
+    it.ms = calloc((size_t)it.n * 3, sizeof *it.ms);
     if (!it.ms)
         return cli_complain("out of memory");
+    it.cpu_us = it.ms + it.n;
+    it.wait_us = it.cpu_us + it.n;
     status = measure(options, warmup, &it);
     if (status == CLI_OK && cli_has(options, CLI_OPTION_JSON))
         print_json(&it);

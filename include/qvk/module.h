@@ -107,6 +107,14 @@ typedef struct qvk_profile_entry {
 QVK_API qvk_status qvk_module_profile(const qvk_module *module, qvk_profile_entry *out, size_t *n,
                                       qvk_error *err);
 
+/* How long the last forward call took that succeeded, in microseconds on the calling thread: wait_us waiting
+ * for the device, cpu_us everything else: inputs checked and copied in, shapes adjusted, submitting, CPU
+ * steps, outputs copied out. Zeros before the first. Not while a call runs. */
+typedef struct qvk_call_info {
+    double cpu_us, wait_us;
+} qvk_call_info;
+QVK_API void qvk_module_call_info(const qvk_module *module, qvk_call_info *out);
+
 /* What load did: milliseconds, bytes of weights on the device, and one line for each operator that runs on
  * the CPU with the reason (newline separated, owned by the module, "" when everything runs on the device). */
 typedef struct qvk_load_info {

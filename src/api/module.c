@@ -254,6 +254,12 @@ qvk_status qvk_module_profile(const qvk_module *module, qvk_profile_entry *out, 
     return qvk__session_profile(module->session, out, n, err);
 }
 
+void qvk_module_call_info(const qvk_module *module, qvk_call_info *out)
+{
+    if (module && out)
+        qvk__session_call_info(module->session, out);
+}
+
 void qvk_module_load_info(const qvk_module *module, qvk_load_info *out)
 {
     if (!module || !out)

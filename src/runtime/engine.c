@@ -327,6 +327,7 @@ qvk_status qvk__engine_run(qvk__engine *engine, const qvk_value *inputs, uint32_
                "room for %u outputs, there are %zu", n_outputs, engine->graph.outputs.count);
     engine->run_start_ns = qvk__clock_ns();
     engine->profile.count = 0;
+    engine->wait_ns = 0;
     QVK__TRY(qvk__engine_bind_inputs(engine, inputs, n_inputs, err));
     return engine->device ? qvk__device_engine_run(engine, outputs, err)
                           : qvk__reference_engine_run(engine, outputs, err);

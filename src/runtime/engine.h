@@ -29,6 +29,7 @@ struct qvk__engine {
     qvk__out_memory *outs;
     QVK__VEC(qvk_profile_entry) profile; /* of the last run, when params.profile */
     uint64_t run_start_ns;
+    uint64_t wait_ns; /* of the last run: waiting for the device */
     qvk_load_info info;
     qvk__string cpu_reasons;
     qvk__device_engine *device; /* NULL: reference */

@@ -93,6 +93,15 @@ static double now_us(const qvk__engine *engine)
     return (double)(qvk__clock_ns() - engine->run_start_ns) * 1e-3;
 }
 
+static qvk_status wait_for(qvk__engine *engine, qvk__gpu_recording *recording, qvk_error *err)
+{
+    const uint64_t start = qvk__clock_ns();
+    const qvk_status status = qvk__gpu_wait(engine->gpu, recording, err);
+
+    engine->wait_ns += qvk__clock_ns() - start;
+    return status;
+}
+
 static qvk_status run_segment(qvk__engine *engine, const qvk__step *step, qvk_error *err)
 {
     const double start_us = now_us(engine);
@@ -100,7 +109,7 @@ static qvk_status run_segment(qvk__engine *engine, const qvk__step *step, qvk_er
     QVK__TRY(stage_uploads(engine, step, err));
     if (step->recording) {
         QVK__TRY(qvk__gpu_submit(engine->gpu, step->recording, err));
-        QVK__TRY(qvk__gpu_wait(engine->gpu, step->recording, err));
+        QVK__TRY(wait_for(engine, step->recording, err));
         if (engine->params.profile && step->n_timestamps > 1)
             QVK__TRY(add_times(engine, step, start_us, err));
     }

@@ -145,6 +145,7 @@ static qvk_status call_delegate(qvk__method_state *state, const qvk__instruction
     for (uint32_t i = surplus; i < n_out; i++)
         QVK__TRY_GO(take_output(&state->slots[at->args[n_in + i - surplus]], &values[n_in + i], err));
     append_profile(state, engine, now_us);
+    state->wait_ns += engine->wait_ns;
 done:
     free(values);
     return status;
@@ -222,6 +223,7 @@ qvk_status qvk__method_run(qvk__method_state *state, const qvk__session_params *
     QVK__CHECK(n_outputs == state->method->n_outputs, err, QVK_INVALID_ARGUMENT,
                "room for %u outputs, there are %u", n_outputs, state->method->n_outputs);
     state->profile.count = 0;
+    state->wait_ns = 0;
     QVK__TRY(set_inputs(state, inputs, n_inputs, err));
     QVK__TRY(run_instructions(state, params->profile, err));
     for (uint32_t i = 0; i < n_outputs; i++)

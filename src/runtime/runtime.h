@@ -37,6 +37,8 @@ qvk_status qvk__session_run(qvk__session *session, uint32_t method, const qvk_va
                             uint32_t n_inputs, qvk_value *outputs, uint32_t n_outputs, qvk_error *err);
 qvk_status qvk__session_reset(qvk__session *session, qvk_error *err);
 void qvk__session_load_info(const qvk__session *session, qvk_load_info *out);
+/* Of the last run that succeeded. */
+void qvk__session_call_info(const qvk__session *session, qvk_call_info *out);
 qvk_status qvk__session_profile(const qvk__session *session, qvk_profile_entry *out, size_t *n,
                                 qvk_error *err);
 /*

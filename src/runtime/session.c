@@ -69,10 +69,18 @@ void qvk__session_destroy(qvk__session **session)
 qvk_status qvk__session_run(qvk__session *session, uint32_t method, const qvk_value *inputs,
                             uint32_t n_inputs, qvk_value *outputs, uint32_t n_outputs, qvk_error *err)
 {
+    const uint64_t start = qvk__clock_ns();
+    qvk__method_state *state;
+    uint64_t taken;
+
     QVK__CHECK(method < session->program->n_methods, err, QVK_INVALID_ARGUMENT, "no method %u", method);
     session->last_method = method;
-    return qvk__method_run(&session->methods[method], &session->params, inputs, n_inputs, outputs, n_outputs,
-                           err);
+    state = &session->methods[method];
+    QVK__TRY(qvk__method_run(state, &session->params, inputs, n_inputs, outputs, n_outputs, err));
+    taken = qvk__clock_ns() - start;
+    session->last_call =
+        (qvk_call_info){(double)(taken - state->wait_ns) * 1e-3, (double)state->wait_ns * 1e-3};
+    return QVK_OK;
 }
 
 qvk_status qvk__session_reset(qvk__session *session, qvk_error *err)
@@ -85,6 +93,11 @@ qvk_status qvk__session_reset(qvk__session *session, qvk_error *err)
 void qvk__session_load_info(const qvk__session *session, qvk_load_info *out)
 {
     *out = session->info;
+}
+
+void qvk__session_call_info(const qvk__session *session, qvk_call_info *out)
+{
+    *out = session->last_call;
 }
 
 qvk_status qvk__session_profile(const qvk__session *session, qvk_profile_entry *out, size_t *n,

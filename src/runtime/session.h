@@ -41,6 +41,7 @@ struct qvk__method_state {
     qvk__kernel_target *kernels; /* per operator */
     bool *borrow_input;          /* per input: the caller's data may be used in place */
     QVK__VEC(qvk_profile_entry) profile;
+    uint64_t wait_ns; /* of the last run: waiting for the device */
 };
 
 struct qvk__session {
@@ -49,6 +50,7 @@ struct qvk__session {
     qvk__session_params params;
     qvk__method_state *methods;
     uint32_t last_method;
+    qvk_call_info last_call;
     qvk_load_info info;
     qvk__string cpu_reasons;
 };

@@ -135,6 +135,30 @@ static void modules_keep_their_context_alive(void **state)
     qvk_tensor_free(&input.tensor);
 }
 
+/* On the device and on the reference; a call that fails leaves what the last good one took. */
+static void a_call_tells_what_it_took(void **state)
+{
+    (void)state;
+    qvk_value input = open_input(linear_input), output;
+    for (int device = 0; device < 2; device++) {
+        qvk_context *context = open_context(device ? NULL : "cpu");
+        qvk_module *module = open_module(context, linear);
+        qvk_call_info first = {1, 1}, taken, kept;
+        qvk_module_call_info(module, &first);
+        assert_true(first.cpu_us == 0 && first.wait_us == 0);
+        assert_int_equal(qvk_module_forward(module, NULL, &input, 1, &output, 1, NULL), QVK_OK);
+        qvk_module_call_info(module, &taken);
+        assert_true(taken.cpu_us > 0);
+        assert_true(device ? taken.wait_us > 0 : taken.wait_us == 0);
+        assert_int_equal(qvk_module_forward(module, NULL, &input, 0, &output, 1, NULL), QVK_INPUT_MISMATCH);
+        qvk_module_call_info(module, &kept);
+        assert_true(kept.cpu_us == taken.cpu_us && kept.wait_us == taken.wait_us);
+        qvk_module_destroy(&module);
+        qvk_context_destroy(&context);
+    }
+    qvk_tensor_free(&input.tensor);
+}
+
 static void a_program_in_memory_is_the_same(void **state)
 {
     (void)state;
@@ -328,10 +352,15 @@ static void profile_needs_to_be_asked_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(describes_its_methods),           cmocka_unit_test(describes_its_device),
-        cmocka_unit_test(measures_what_its_device_can_do), cmocka_unit_test(modules_keep_their_context_alive),
-        cmocka_unit_test(a_program_in_memory_is_the_same), cmocka_unit_test(a_module_runs_one_call_at_a_time),
-        cmocka_unit_test(two_modules_run_at_once),         cmocka_unit_test(callers_are_checked),
+        cmocka_unit_test(describes_its_methods),
+        cmocka_unit_test(describes_its_device),
+        cmocka_unit_test(measures_what_its_device_can_do),
+        cmocka_unit_test(modules_keep_their_context_alive),
+        cmocka_unit_test(a_call_tells_what_it_took),
+        cmocka_unit_test(a_program_in_memory_is_the_same),
+        cmocka_unit_test(a_module_runs_one_call_at_a_time),
+        cmocka_unit_test(two_modules_run_at_once),
+        cmocka_unit_test(callers_are_checked),
         cmocka_unit_test(profile_needs_to_be_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

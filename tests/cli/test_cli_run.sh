@@ -42,6 +42,7 @@ check "constants in other files are found" status 0 "$qvk" run "$QVK_SOURCE/test
 check "bench prints a table" stdout_has "GB/s" "$qvk" bench "$model" --iters 3 --warmup 1
 check "bench --json has what it promises" json \
     'd["median_ms"] >= d["min_ms"] > 0 and d["load_ms"] > 0 and d["device"] and d["iters"] == 3 and
+     d["cpu_us"] > 0 and d["wait_us"] > 0 and
      d["ceilings"]["copy_gbps"] > 0 and d["ceilings"]["f32_tflops"] > 0 and
      all(o["share"] >= 0 and o["name"] and o["kernel"] and o["gpu_us"] >= 0 and o["bytes"] >= 0 and o["ops"] >= 0 for o in d["operators"])' \
     "$qvk" bench "$model" --iters 3 --warmup 0 --json
