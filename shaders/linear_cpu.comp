@@ -12,8 +12,10 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 
+#include "elements.glsl"
 #include "flat_id.glsl"
 #include "linear.glsl"
+#include "linear_residual.glsl"
 
 #define ACT_F32  0
 #define ACT_I32  3
@@ -191,8 +193,9 @@ void store()
         const float bias = scales[n_groups * n_padded + n];
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
             precise float y = total[r][t] + bias;
+            const uint at = (first_row + r) * n_columns + n;
             if (first_row + r < n_rows && n < last_column)
-                result[(first_row + r) * n_columns + n] = y;
+                result[at] = add_residual(y, at);
         }
     }
 }

@@ -234,7 +234,7 @@ void store_word(uint index, uint first_panel)
 #else
         const float y = result_of(column / PANEL, m, column % PANEL, n);
 #endif
-        word |= word_part(y, i);
+        word |= word_part(y, m * n_columns + first_n + i, i);
     }
     result_words[(m * n_columns + first_n) >> shift] = word;
 }

@@ -66,11 +66,11 @@ layout(set = 0, binding = 4) writeonly buffer Result
     uint result_words[];
 };
 #if IS_INT
-layout(set = 0, binding = 5) readonly buffer ActivationScales
+layout(set = 0, binding = 6) readonly buffer ActivationScales
 {
     uint scale_words[];
 };
-layout(set = 0, binding = 6) readonly buffer ActivationZeroPoints
+layout(set = 0, binding = 7) readonly buffer ActivationZeroPoints
 {
     uint zero_point_words[];
 };
@@ -427,7 +427,7 @@ void main()
 #else
             const float y = result_of(column + e, min(n + e, n_padded - 1u));
 #endif
-            word |= word_part(y, e);
+            word |= word_part(y, n + e, e);
         }
         result_words[n >> shift] = word;
     }

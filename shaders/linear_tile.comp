@@ -59,7 +59,7 @@ layout(set = 0, binding = 4) writeonly buffer ResultQuads
     uvec4 result_quads[];
 };
 #if INT8
-layout(set = 0, binding = 5) readonly buffer WeightSums
+layout(set = 0, binding = 6) readonly buffer WeightSums
 {
     int weight_sums[];
 };

@@ -75,7 +75,7 @@ layout(set = 0, binding = 4) writeonly buffer IntPartials
     int int_partials[];
 };
 // Sums of the weights of a column: whole numbers for one group, else scaled and added up (float32).
-layout(set = 0, binding = 5) readonly buffer WeightSums
+layout(set = 0, binding = 6) readonly buffer WeightSums
 {
     int weight_sums[];
 };

@@ -1,9 +1,10 @@
-// What becomes of the sums of a linear with many rows: scaling, bias, and the result's type. Include after linear.glsl
+// What becomes of the sums of a linear with many rows: scaling, bias, residual, and the result's type. Include after linear.glsl
 // and elements.glsl, with activations[], weight_sums[] (where INT8), result_words[] and result_quads[] declared.
 // INT8  whether activations are int8; BITS: the weights'. ONE_GROUP as a constant.
 #ifndef LINEAR_RESULT_GLSL
 #define LINEAR_RESULT_GLSL
 
+#include "linear_residual.glsl"
 #include "qint8.glsl"
 
 #if INT8
@@ -53,8 +54,8 @@ float finish(uint sum_bits, uint n, Quantizer q)
 }
 #endif
 
-// Neighbours of a row of the result, four from a multiple of 4 on.
-void store4(uint m, uint n, vec4 y)
+// Writes neighbours of a row of the result, four from a multiple of 4 on.
+void put4(uint m, uint n, vec4 y)
 {
     const uint at = m * n_columns + n;
     if (out_type == DTYPE_F32) {
@@ -75,17 +76,24 @@ void store4(uint m, uint n, vec4 y)
     }
 }
 
+// The same with what is added to them.
+void store4(uint m, uint n, vec4 y)
+{
+    put4(m, n, residual_type != 0u ? add_residual4(y, m, n) : y);
+}
+
 // Eight neighbours from a multiple of 8 on.
 void store8(uint m, uint n, vec4 low, vec4 high)
 {
+    add_residual8(low, high, m, n);
     if (out_type == DTYPE_F16 && n + 8u <= last_column && (n_columns & 7u) == 0u) {
         result_quads[(m * n_columns + n) / 8u] = uvec4(pack_halves(low.x, low.y), pack_halves(low.z, low.w),
                                                        pack_halves(high.x, high.y), pack_halves(high.z, high.w));
         return;
     }
-    store4(m, n, low);
+    put4(m, n, low);
     if (n + 4u < last_column)
-        store4(m, n + 4u, high);
+        put4(m, n + 4u, high);
 }
 
 #endif

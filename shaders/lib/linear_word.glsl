@@ -3,11 +3,13 @@
 #ifndef LINEAR_WORD_GLSL
 #define LINEAR_WORD_GLSL
 
+#include "linear_residual.glsl"
 #include "qint8.glsl"
 
-// What element `e` of its word adds to it, as out_type has it.
-uint word_part(float y, uint e)
+// What element `at` of the result, `e` of its word, adds to that, as out_type has it. y: without the residual.
+uint word_part(float y, uint at, uint e)
 {
+    y = add_residual(y, at);
     if (out_type == DTYPE_F32)
         return floatBitsToUint(y);
     if (out_type == DTYPE_F16)

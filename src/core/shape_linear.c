@@ -9,7 +9,9 @@ static int weight_place(qvk__op op, int *per_element)
     *per_element = 1;
     switch (op) {
     case QVK__OP_ET_LINEAR_Q4GSW:
-    case QVK__OP_QVK_LINEAR_D8_Q4GSW: *per_element = 2; return 1;
+    case QVK__OP_QVK_LINEAR_D8_Q4GSW:
+    case QVK__OP_QVK_FUSED_LINEAR_Q4GSW:
+    case QVK__OP_QVK_FUSED_LINEAR_D8_Q4GSW: *per_element = 2; return 1;
     case QVK__OP_ET_LINEAR_QCS4W: *per_element = 2; return 1;
     case QVK__OP_ET_LINEAR_DQ8CA_Q4GSW: *per_element = 2; return 3;
     case QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW:
@@ -50,6 +52,20 @@ qvk_status qvk__shape_linear(qvk__op op, const qvk__arg *args, int n_args, qvk_t
         QVK__TRY(qvk__arg_tensor(&args[5], "weight_scales", &scales, err));
         outs[0].dtype = qvk__dtype_is_float(preset) ? preset : scales->dtype;
     }
+    return QVK_OK;
+}
+
+/* A linear whose results are added to a tensor like them. */
+qvk_status qvk__shape_fused_linear(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs, int n_outs,
+                                   qvk_error *err)
+{
+    const qvk_tensor *residual;
+
+    QVK__TRY(qvk__shape_linear(op, args, n_args, outs, n_outs, err));
+    QVK__TRY(qvk__arg_tensor_or_null(&args[5], "residual", &residual, err));
+    QVK__CHECK(!residual || (residual->dtype == outs[0].dtype && qvk__shape_equal(residual, &outs[0])), err,
+               QVK_SHAPE, "residual %s for a result of %s", qvk__shape_text(residual).text,
+               qvk__shape_text(&outs[0]).text);
     return QVK_OK;
 }
 

@@ -8,21 +8,26 @@ typedef struct signature {
     qvk__op op;
     qvk__weight_format format;
     qvk__activation_kind activation;
-    int weight, scales, bias, group_size, act_scale, act_zero_point, out_scale;
+    int weight, scales, bias, group_size, act_scale, act_zero_point, out_scale, residual;
 } signature;
 
 static const signature signatures[] = {
-    {QVK__OP_ET_LINEAR_Q4GSW, QVK__WEIGHT_LOW_EVEN, QVK__ACTIVATION_FLOAT, 1, 2, 4, 3, -1, -1, -1},
-    {QVK__OP_QVK_LINEAR_Q8GSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_FLOAT, 1, 2, 4, 3, -1, -1, -1},
-    {QVK__OP_PRIV_WEIGHT_INT8PACK_MM, QVK__WEIGHT_INT8, QVK__ACTIVATION_FLOAT, 1, 2, -1, -1, -1, -1, -1},
-    {QVK__OP_ET_LINEAR_QCS4W, QVK__WEIGHT_HIGH_EVEN, QVK__ACTIVATION_FLOAT, 1, 2, -1, -1, -1, -1, -1},
-    {QVK__OP_QVK_LINEAR_D8_Q4GSW, QVK__WEIGHT_LOW_EVEN, QVK__ACTIVATION_CHOSEN, 1, 2, 4, 3, -1, -1, -1},
-    {QVK__OP_QVK_LINEAR_D8_Q8GSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_CHOSEN, 1, 2, 4, 3, -1, -1, -1},
-    {QVK__OP_ET_LINEAR_DQ8CA_Q4GSW, QVK__WEIGHT_LOW_EVEN, QVK__ACTIVATION_DYNAMIC, 3, 5, 7, 6, 1, 2, -1},
-    {QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_DYNAMIC, 3, 5, 7, 6, 1, 2, -1},
-    {QVK__OP_ET_LINEAR_Q8TA_Q8CSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_STATIC, 3, 5, 6, -1, 1, 2, -1},
-    {QVK__OP_ET_Q8TA_LINEAR, QVK__WEIGHT_INT8, QVK__ACTIVATION_STATIC, 3, 5, 8, -1, 1, 2, 6},
-    {QVK__OP_ET_Q8TA_LINEAR_GEMV, QVK__WEIGHT_INT8, QVK__ACTIVATION_STATIC, 3, 5, 8, -1, 1, 2, 6},
+    {QVK__OP_ET_LINEAR_Q4GSW, QVK__WEIGHT_LOW_EVEN, QVK__ACTIVATION_FLOAT, 1, 2, 4, 3, -1, -1, -1, -1},
+    {QVK__OP_QVK_LINEAR_Q8GSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_FLOAT, 1, 2, 4, 3, -1, -1, -1, -1},
+    {QVK__OP_PRIV_WEIGHT_INT8PACK_MM, QVK__WEIGHT_INT8, QVK__ACTIVATION_FLOAT, 1, 2, -1, -1, -1, -1, -1, -1},
+    {QVK__OP_ET_LINEAR_QCS4W, QVK__WEIGHT_HIGH_EVEN, QVK__ACTIVATION_FLOAT, 1, 2, -1, -1, -1, -1, -1, -1},
+    {QVK__OP_QVK_LINEAR_D8_Q4GSW, QVK__WEIGHT_LOW_EVEN, QVK__ACTIVATION_CHOSEN, 1, 2, 4, 3, -1, -1, -1, -1},
+    {QVK__OP_QVK_LINEAR_D8_Q8GSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_CHOSEN, 1, 2, 4, 3, -1, -1, -1, -1},
+    {QVK__OP_ET_LINEAR_DQ8CA_Q4GSW, QVK__WEIGHT_LOW_EVEN, QVK__ACTIVATION_DYNAMIC, 3, 5, 7, 6, 1, 2, -1, -1},
+    {QVK__OP_QVK_LINEAR_DQ8CA_Q8GSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_DYNAMIC, 3, 5, 7, 6, 1, 2, -1, -1},
+    {QVK__OP_ET_LINEAR_Q8TA_Q8CSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_STATIC, 3, 5, 6, -1, 1, 2, -1, -1},
+    {QVK__OP_ET_Q8TA_LINEAR, QVK__WEIGHT_INT8, QVK__ACTIVATION_STATIC, 3, 5, 8, -1, 1, 2, 6, -1},
+    {QVK__OP_ET_Q8TA_LINEAR_GEMV, QVK__WEIGHT_INT8, QVK__ACTIVATION_STATIC, 3, 5, 8, -1, 1, 2, 6, -1},
+    {QVK__OP_QVK_FUSED_LINEAR_Q4GSW, QVK__WEIGHT_LOW_EVEN, QVK__ACTIVATION_FLOAT, 1, 2, 4, 3, -1, -1, -1, 5},
+    {QVK__OP_QVK_FUSED_LINEAR_Q8GSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_FLOAT, 1, 2, 4, 3, -1, -1, -1, 5},
+    {QVK__OP_QVK_FUSED_LINEAR_D8_Q4GSW, QVK__WEIGHT_LOW_EVEN, QVK__ACTIVATION_CHOSEN, 1, 2, 4, 3, -1, -1, -1,
+     5},
+    {QVK__OP_QVK_FUSED_LINEAR_D8_Q8GSW, QVK__WEIGHT_INT8, QVK__ACTIVATION_CHOSEN, 1, 2, 4, 3, -1, -1, -1, 5},
 };
 
 static const signature *signature_of(qvk__op op)
@@ -178,6 +183,19 @@ static qvk_status read_quantization(qvk__planner *planner, const qvk__node *node
     return QVK_OK;
 }
 
+/* What is added to the result: a tensor like it, of its type. */
+static qvk_status read_residual(qvk__planner *planner, const qvk__node *node, const signature *s,
+                                qvk__linear_call *out, qvk_error *err)
+{
+    const qvk_tensor *residual = tensor_at(planner, node, s->residual);
+    const qvk_tensor *y = planner->desc(planner, node->outs[0]);
+
+    out->residual = residual ? qvk__call_value(node, s->residual) : -1;
+    QVK__CHECK(!residual || (residual->dtype == y->dtype && qvk__shape_equal(residual, y)), err,
+               QVK_UNSUPPORTED, "%s: residual %s", qvk__op_name(node->op), qvk__shape_text(residual).text);
+    return QVK_OK;
+}
+
 /* |q - z| <= 255 times |w| <= 128 or 8, summed over a group in int32. */
 static qvk_status check_sums(const qvk__linear_call *c, qvk_error *err)
 {
@@ -201,5 +219,6 @@ qvk_status qvk__linear_call_of(qvk__planner *planner, const qvk__node *node, qvk
     QVK__TRY(read_weights(planner, node, s, out, err));
     QVK__TRY(read_scales(planner, node, s, out, err));
     QVK__TRY(read_quantization(planner, node, s, out, err));
+    QVK__TRY(read_residual(planner, node, s, out, err));
     return check_sums(out, err);
 }

@@ -21,6 +21,7 @@ typedef struct qvk__linear_call {
     int32_t scales, bias; /* bias -1: none */
     qvk_dtype scale_dtype, bias_dtype;
     uint64_t scale_stride;
+    int32_t residual; /* added to the result, like it in shape and type; -1: nothing */
     qvk__activation_kind activation;
     /* DYNAMIC */
     int32_t act_scales, act_zero_points;

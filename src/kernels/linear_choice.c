@@ -94,8 +94,12 @@ static bool choose_cpu(const qvk__planner *planner, qvk__linear_call *c, qvk__li
     /* Made for 8 invocations a subgroup, which is what LLVM makes of 256-bit vectors. */
     if (planner->caps->type != QVK__GPU_CPU || planner->caps->subgroup_size != 8)
         return false;
-    *out = (qvk__linear_choice){
-        .family = QVK__LINEAR_CPU, .k_align = 64, .group_align = 8, .chunk_bytes = 32, .invocations = 1};
+    *out = (qvk__linear_choice){.family = QVK__LINEAR_CPU,
+                                .k_align = 64,
+                                .group_align = 8,
+                                .chunk_bytes = 32,
+                                .invocations = 1,
+                                .adds_residual = true};
     lay_out(c, out);
     if (is_float(c)) {
         out->form = is_whole(c) && c->x_dtype == QVK_DTYPE_F32 ? QVK__FORM_AS_IS : QVK__FORM_F32;
@@ -196,6 +200,7 @@ static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__lin
                                 .chunk_bytes = 16,
                                 .subgroup_size = required_subgroup(caps),
                                 .invocations = 1,
+                                .adds_residual = true,
                                 .writes_narrow = true};
     lay_out(c, out);
     out->kernel = mv_kernels[IS(c, 8)][mv_activation(c, out)];
@@ -291,6 +296,7 @@ static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__li
                                 .subgroup_size = required_subgroup(caps),
                                 .rows = 1,
                                 .invocations = 1,
+                                .adds_residual = true,
                                 .writes_narrow = true};
     lay_out(c, out);
     const bool one_group = c->weights.n_groups == 1;
@@ -332,6 +338,7 @@ static bool choose_tile(const qvk__planner *planner, qvk__linear_call *c, qvk__l
                                 .rows = 16 * tm,
                                 .columns = 16 * tn,
                                 .invocations = 1,
+                                .adds_residual = true,
                                 .writes_narrow = true};
     lay_out(c, out);
     if (is_float(c)) {
@@ -411,6 +418,7 @@ static bool choose_matrices(const qvk__planner *planner, qvk__linear_call *c, bo
                                 .rows = tile.warps_m * tile.frags_m * 16,
                                 .columns = tile.warps_n * tile.frags_n * 16,
                                 .invocations = 1,
+                                .adds_residual = true,
                                 .writes_narrow = true};
     lay_out(c, out);
     if (is_int8)

@@ -37,6 +37,7 @@ typedef struct qvk__linear_choice {
     uint32_t splits;        /* of k, added up by linear_sum.comp; 0 and 1: none */
     bool quantizes_here;    /* reads the activations' scales and zero points itself */
     bool needs_sums;        /* of weights, as the fifth buffer */
+    bool adds_residual;     /* itself, as a buffer of its own */
     bool writes_narrow;     /* writes float16 and int8 results, where rows are whole words */
 } qvk__linear_choice;
 

@@ -123,6 +123,12 @@ typedef struct product {
     uint64_t n_splits, partial_rows, partial_columns;
 } product;
 
+/* In the kernels that make the result. */
+static bool adds_residual(const product *p)
+{
+    return p->call->residual >= 0 && p->how->adds_residual;
+}
+
 /* The uniform block of shaders/lib/linear.glsl. */
 static void add_params(qvk__dispatch *d, const product *p, uint64_t first, uint64_t last)
 {
@@ -156,6 +162,7 @@ static void add_params(qvk__dispatch *d, const product *p, uint64_t first, uint6
     qvk__dispatch_uint(d, p->n_splits);
     qvk__dispatch_uint(d, p->partial_rows);
     qvk__dispatch_uint(d, p->partial_columns);
+    qvk__dispatch_uint(d, adds_residual(p) ? qvk__device_dtype(c->y_dtype) : 0);
 }
 
 /* Buffers after the result. */
@@ -164,6 +171,8 @@ static void add_extra_buffers(qvk__dispatch *d, const product *p)
     const qvk__linear_call *c = p->call;
     const bool from_tensors = p->how->quantizes_here && c->activation == QVK__ACTIVATION_DYNAMIC;
 
+    if (p->how->adds_residual)
+        qvk__dispatch_read(d, adds_residual(p) ? qvk__ref_value(c->residual) : p->scales);
     if (p->how->needs_sums)
         qvk__dispatch_read(d, p->sums);
     if (p->how->quantizes_here) {
@@ -276,6 +285,21 @@ static qvk_status convert(qvk__planner *planner, const qvk__linear_call *c, qvk_
                                    c->out_zero_point, low, err);
 }
 
+/* linear_end.comp: what the kernels do not add themselves. */
+static qvk_status end_apart(qvk__planner *planner, const qvk__linear_call *c, qvk__ref y32, qvk_error *err)
+{
+    qvk__dispatch d = {.kernel = QVK__KERNEL_LINEAR_END};
+    const qvk_tensor *y = planner->desc(planner, c->y);
+
+    qvk__dispatch_read(&d, y32);
+    qvk__dispatch_read(&d, qvk__ref_value(c->residual));
+    qvk__dispatch_write(&d, qvk__ref_value(c->y));
+    qvk__dispatch_uint(&d, c->y_dtype);
+    qvk__dispatch_words(planner, &d, y);
+    d.bytes = (uint64_t)qvk_tensor_numel(y) * (4 + 2 * qvk_dtype_bytes(c->y_dtype));
+    return planner->dispatch(planner, &d, err);
+}
+
 static qvk_status plan_linear(qvk__planner *planner, const qvk__node *node, qvk_error *err)
 {
     qvk__linear_call call;
@@ -288,14 +312,16 @@ static qvk_status plan_linear(qvk__planner *planner, const qvk__node *node, qvk_
     product p = {.call = &call, .how = &how, .y = qvk__ref_value(call.y), .y_dtype = call.y_dtype};
     /* Rows that begin inside a word are shared by work groups: such results are converted afterwards. */
     const bool whole_words = call.weights.N * qvk_dtype_bytes(call.y_dtype) % 4 == 0;
-    const bool is_direct = call.y_dtype == QVK_DTYPE_F32 || (how.writes_narrow && whole_words);
+    const bool ends_apart = call.residual >= 0 && !how.adds_residual;
+    const bool is_direct =
+        !ends_apart && (call.y_dtype == QVK_DTYPE_F32 || (how.writes_narrow && whole_words));
     QVK__TRY(prepare(planner, &call, &how, &p.x, err));
     if (is_direct)
         return multiply(planner, &p, err);
     p.y_dtype = QVK_DTYPE_F32;
     QVK__TRY(planner->scratch(planner, call.M * call.weights.N * 4, &p.y, err));
     QVK__TRY(multiply(planner, &p, err));
-    return convert(planner, &call, p.y, err);
+    return ends_apart ? end_apart(planner, &call, p.y, err) : convert(planner, &call, p.y, err);
 }
 
 /* One planner for all: the operators differ in their arguments alone. */
@@ -312,3 +338,4 @@ LINEAR_PLANNER(linear_d8)
 LINEAR_PLANNER(linear_dq8ca)
 LINEAR_PLANNER(linear_q8ta_q8csw)
 LINEAR_PLANNER(q8ta_linear)
+LINEAR_PLANNER(fused_linear)

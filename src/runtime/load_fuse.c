@@ -9,6 +9,7 @@ static const qvk__fuse_fn rules[] = {
     qvk__fuse_chosen_activation,
     qvk__fuse_static_activation,
     qvk__fuse_bias,
+    qvk__fuse_residual,
 };
 
 /* ---- what rules use ------------------------------------------------------------------------------------- */
@@ -36,7 +37,7 @@ const qvk__node *qvk__fuse_producer(const qvk__fuser *fuser, int32_t value)
 {
     const qvk__node *node = NULL;
 
-    while (value >= 0 && (size_t)value < fuser->n_producers && fuser->producers[value] >= 0) {
+    while (value >= 0 && (size_t)value < fuser->n_values && fuser->producers[value] >= 0) {
         node = &fuser->graph->nodes.data[fuser->producers[value]];
         if (!is_plain_copy(fuser->graph, node))
             return node;
@@ -50,6 +51,12 @@ bool qvk__fuse_is_constant(const qvk__fuser *fuser, int32_t value)
 {
     return value >= 0 && fuser->graph->values.data[value].constant &&
            !fuser->graph->values.data[value].is_mutable;
+}
+
+bool qvk__fuse_is_int(const qvk__arg *arg, int64_t wanted)
+{
+    int64_t value;
+    return qvk__arg_int(arg, "", &value, NULL) == QVK_OK && value == wanted;
 }
 
 bool qvk__fuse_is_zero(const qvk__fuser *fuser, const qvk__arg *arg)
@@ -111,24 +118,42 @@ qvk_status qvk__fuse_constant(qvk__fuser *fuser, const char *name, const qvk_ten
 
 /* ---- the pass ------------------------------------------------------------------------------------------- */
 
-static void find_producers(const qvk__graph *graph, int32_t *producers)
+enum { NOBODY = -1, CALLER = -2 }; /* who computes a value, besides nodes */
+
+static void mark_written(int32_t value, void *user)
+{
+    ((bool *)user)[value] = true;
+}
+
+/* An output that is there before its node is written as well. */
+static void find_producers(const qvk__graph *graph, int32_t *producers, bool *written)
 {
     for (size_t i = 0; i < graph->values.count; i++)
-        producers[i] = -1;
-    for (size_t n = 0; n < graph->nodes.count; n++)
-        for (int i = 0; i < graph->nodes.data[n].n_outs; i++)
-            if (graph->nodes.data[n].outs[i] >= 0)
-                producers[graph->nodes.data[n].outs[i]] = (int32_t)n;
+        producers[i] = NOBODY;
+    for (size_t i = 0; i < graph->inputs.count; i++)
+        producers[graph->inputs.data[i]] = CALLER;
+    for (size_t n = 0; n < graph->nodes.count; n++) {
+        const qvk__node *node = &graph->nodes.data[n];
+        qvk__node_visit_written(node, mark_written, written);
+        for (int i = 0; i < node->n_outs; i++) {
+            const int32_t out = node->outs[i];
+            if (out < 0)
+                continue;
+            written[out] = written[out] || producers[out] != NOBODY || graph->values.data[out].constant;
+            producers[out] = (int32_t)n;
+        }
+    }
 }
 
 qvk_status qvk__fuse_graph(qvk__graph *graph, qvk_error *err)
 {
     int32_t *producers = qvk__alloc_zeroed(graph->values.count, sizeof *producers);
-    qvk__fuser fuser = {graph, producers, graph->values.count};
+    bool *written = qvk__alloc_zeroed(graph->values.count, sizeof *written);
+    qvk__fuser fuser = {graph, producers, written, graph->values.count};
     qvk_status status = QVK_OK;
 
-    QVK__CHECK(producers, err, QVK_OUT_OF_MEMORY, "out of memory");
-    find_producers(graph, producers);
+    QVK__CHECK_GO(producers && written, err, QVK_OUT_OF_MEMORY, "out of memory");
+    find_producers(graph, producers, written);
     for (size_t n = 0; n < graph->nodes.count; n++) {
         for (size_t r = 0; r < QVK__COUNT(rules); r++) {
             bool changed = false;
@@ -139,5 +164,6 @@ qvk_status qvk__fuse_graph(qvk__graph *graph, qvk_error *err)
     qvk__graph_compact(graph);
 done:
     free(producers);
+    free(written);
     return status;
 }

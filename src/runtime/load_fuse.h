@@ -9,8 +9,10 @@
 
 typedef struct qvk__fuser {
     qvk__graph *graph;
-    const int32_t *producers; /* per value that was there at the start: the node that computes it, or -1 */
-    size_t n_producers;
+    const int32_t *
+        producers; /* per value that was there at the start: the node that computes it, negative for others */
+    const bool *written; /* per value: a node writes it in place */
+    size_t n_values;
 } qvk__fuser;
 
 /* *changed is set when the node was rewritten. Nodes that lost their last use are removed afterwards. */
@@ -26,6 +28,8 @@ int32_t qvk__fuse_value(const qvk__arg *arg);
 const qvk__node *qvk__fuse_producer(const qvk__fuser *fuser, int32_t value);
 /* Constant that nobody writes. */
 bool qvk__fuse_is_constant(const qvk__fuser *fuser, int32_t value);
+/* The number itself. */
+bool qvk__fuse_is_int(const qvk__arg *arg, int64_t wanted);
 /* None, or a constant of zeros only. */
 bool qvk__fuse_is_zero(const qvk__fuser *fuser, const qvk__arg *arg);
 /* Makes the node another operator with other arguments; its outputs stay. */
@@ -49,5 +53,10 @@ qvk_status qvk__fuse_chosen_activation(qvk__fuser *fuser, size_t node, bool *cha
 qvk_status qvk__fuse_static_activation(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
 /* _weight_int8pack_mm(x, w, scales) + bias -> qvk.linear_q8gsw with bias. */
 qvk_status qvk__fuse_bias(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
+
+/* ---- load_fuse_ends.c: rules ----------------------------------------------------------------------------- */
+
+/* A quantized linear + a tensor like its result -> qvk.fused_linear_*. */
+qvk_status qvk__fuse_residual(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
 
 #endif

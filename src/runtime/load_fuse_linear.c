@@ -180,12 +180,6 @@ qvk_status qvk__fuse_weight_only(qvk__fuser *fuser, size_t index, bool *changed,
 
 /* ---- activations ---------------------------------------------------------------------------------------- */
 
-static bool is_int(const qvk__arg *arg, int64_t wanted)
-{
-    int64_t value;
-    return qvk__arg_int(arg, "", &value, NULL) == QVK_OK && value == wanted;
-}
-
 /* One block per row of the last dimension, whatever the rest. */
 static bool is_per_token(const qvk__fuser *fuser, const qvk__arg *block, int32_t x)
 {
@@ -227,8 +221,8 @@ static bool match_dynamic(const qvk__fuser *fuser, int32_t value, const qvk__nod
         (*choose)->outs[1] != quantize->args[3].u.value || qvk__fuse_value(&(*choose)->args[0]) != x)
         return false;
     return is_per_token(fuser, &(*choose)->args[2], x) && is_per_token(fuser, &quantize->args[1], x) &&
-           is_per_token(fuser, &dequantize->args[1], x) && is_int(&quantize->args[5], -128) &&
-           is_int(&quantize->args[6], 127);
+           is_per_token(fuser, &dequantize->args[1], x) && qvk__fuse_is_int(&quantize->args[5], -128) &&
+           qvk__fuse_is_int(&quantize->args[6], 127);
 }
 
 qvk_status qvk__fuse_dynamic_activation(qvk__fuser *fuser, size_t index, bool *changed, qvk_error *err)
@@ -266,7 +260,7 @@ static bool is_default_choice(const qvk__fuser *fuser, const qvk__node *choose)
 
     return x >= 0 && qvk__arg_string(&choose->args[1], "", &mapping, NULL) == QVK_OK &&
            strcmp(mapping, "ASYMMETRIC") == 0 && is_per_token(fuser, &choose->args[2], x) &&
-           is_int(&choose->args[4], -128) && is_int(&choose->args[5], 127) &&
+           qvk__fuse_is_int(&choose->args[4], -128) && qvk__fuse_is_int(&choose->args[5], 127) &&
            qvk__arg_is_null(&choose->args[6]) && values[choose->outs[0]].desc.dtype == values[x].desc.dtype &&
            values[choose->outs[1]].desc.dtype == QVK_DTYPE_I8;
 }
@@ -308,7 +302,7 @@ qvk_status qvk__fuse_static_activation(qvk__fuser *fuser, size_t index, bool *ch
     scales = node->args[2].u.value;
     weight = &fuser->graph->values.data[node->args[1].u.value].desc;
     dequantize = qvk__fuse_producer(fuser, qvk__fuse_value(&node->args[0]));
-    if (!is_int(&node->args[3], weight->sizes[1]) || !dequantize ||
+    if (!qvk__fuse_is_int(&node->args[3], weight->sizes[1]) || !dequantize ||
         dequantize->op != QVK__OP_QD_DEQUANTIZE_PER_TENSOR)
         return QVK_OK;
     q = qvk__fuse_value(&dequantize->args[0]);
@@ -350,7 +344,7 @@ qvk_status qvk__fuse_bias(qvk__fuser *fuser, size_t index, bool *changed, qvk_er
     int64_t n, k;
     int32_t scales;
 
-    if (add->op != QVK__OP_ADD_TENSOR || !is_int(&add->args[2], 1))
+    if (add->op != QVK__OP_ADD_TENSOR || !qvk__fuse_is_int(&add->args[2], 1))
         return QVK_OK;
     matmul = qvk__fuse_producer(fuser, qvk__fuse_value(&add->args[0]));
     if (!matmul || matmul->op != QVK__OP_PRIV_WEIGHT_INT8PACK_MM || matmul->outs[0] != add->args[0].u.value ||

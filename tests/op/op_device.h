@@ -41,9 +41,9 @@ typedef enum op_device_view {
     OP_DEVICE_VIEWS
 } op_device_view;
 
-/* Plans the graph's only node. */
+/* Plans the graph's only node. family: of linears, a qvk__linear_family to take where it fits; 0: any. */
 qvk_status op_device_plan_call(op_device *device, const qvk__graph *graph, const op_values *values,
-                               op_device_view view, op_device_plan *plan, qvk_error *err);
+                               op_device_view view, int family, op_device_plan *plan, qvk_error *err);
 void op_device_plan_free(op_device *device, op_device_plan *plan);
 /* Names of the kernels in order, "a b c". */
 void op_device_plan_names(const op_device_plan *plan, char *out, size_t bytes);

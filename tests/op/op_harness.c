@@ -255,55 +255,77 @@ static void run_reference(op_call *call, op_values *values, int32_t first_out, i
          "reference");
 }
 
-/* Remembers the kernels of a view; true when an earlier one had the same. */
-static bool was_seen(char seen[][OP_KERNELS_MAX], int view, const char *kernels)
+#define OP_FAMILIES  8 /* of linears: op_call.families */
+#define OP_MAX_PLANS (OP_FAMILIES * OP_DEVICE_VIEWS)
+
+/* A call under check: its graph, what goes in, and the kernels of the plans so far. */
+typedef struct checked_call {
+    op_call *call;
+    qvk__graph graph;
+    op_values values;
+    int32_t first;
+    int n_outs, n_seen;
+    char seen[OP_MAX_PLANS][OP_KERNELS_MAX];
+} checked_call;
+
+/* Remembers the kernels of a plan; true when an earlier one had the same. */
+static bool was_seen(checked_call *it)
 {
-    snprintf(seen[view], OP_KERNELS_MAX, "%s", kernels);
-    for (int i = 0; i < view; i++)
-        if (strcmp(seen[i], kernels) == 0)
+    const char *kernels = it->call->harness->kernels;
+
+    for (int i = 0; i < it->n_seen; i++)
+        if (strcmp(it->seen[i], kernels) == 0)
             return true;
+    snprintf(it->seen[it->n_seen++], OP_KERNELS_MAX, "%s", kernels);
     return false;
+}
+
+static void check_plan(checked_call *it, const op_device_plan *plan, const char *what,
+                       test_tolerance tolerance)
+{
+    op_call *call = it->call;
+    op_values *values = &it->values, device = {.n = it->values.n};
+    qvk__arena *arena = &call->harness->arena;
+
+    for (int i = 0; i < values->n; i++)
+        device.tensors[i] = copy_tensor(arena, &values->tensors[i]);
+    op_device_run(call->harness->device, &it->graph, plan, &device, what);
+    /* The reference writes through its arguments, whose data `values` shares: once, after the device read
+     * them. */
+    qvk_tensor *kept = qvk__arena_alloc(arena, (uint64_t)values->n, sizeof *kept);
+    for (int i = 0; i < values->n; i++)
+        kept[i] = copy_tensor(arena, &values->tensors[i]);
+    run_reference(call, values, it->first, it->n_outs);
+    for (int i = 0; i < values->n; i++)
+        if (it->graph.values.data[i].kind == QVK__VALUE_TENSOR && !it->graph.values.data[i].constant &&
+            !(i >= it->first && call->unread >> (i - it->first) & 1))
+            op_call_compare(call, what, i < it->first ? "argument" : "output",
+                            i < it->first ? i : i - it->first, &device.tensors[i], &values->tensors[i],
+                            i < it->first ? TEST_EXACT : tolerance);
+    for (int i = 0; i < values->n; i++)
+        if (kept[i].rank >= 0 && qvk_tensor_bytes(&kept[i]) > 0)
+            memcpy(values->tensors[i].data, kept[i].data, qvk_tensor_bytes(&kept[i]));
 }
 
 void op_call_check(op_call *call, const char *what, test_tolerance tolerance)
 {
-    qvk__arena *arena = &call->harness->arena;
-    op_values values = {0}, device = {0};
-    char seen[OP_DEVICE_VIEWS][OP_KERNELS_MAX];
-    qvk__graph graph;
-    int32_t first;
+    checked_call it = {.call = call};
+    op_device *device = call->harness->device;
 
-    qvk__graph_init(&graph);
-    const int n_outs = op_call_into_graph(call, &graph, &values, &first);
-    for (op_device_view view = OP_DEVICE_AS_IT_IS; view < OP_DEVICE_VIEWS; view++) {
-        op_device_plan plan;
-        must(op_device_plan_call(call->harness->device, &graph, &values, view, &plan, &test_err), what);
-        op_device_plan_names(&plan, call->harness->kernels, sizeof call->harness->kernels);
-        if (was_seen(seen, (int)view, call->harness->kernels)) {
-            op_device_plan_free(call->harness->device, &plan);
-            continue;
+    qvk__graph_init(&it.graph);
+    it.n_outs = op_call_into_graph(call, &it.graph, &it.values, &it.first);
+    for (int family = 0; family < OP_FAMILIES; family++)
+        for (op_device_view view = OP_DEVICE_AS_IT_IS; view < OP_DEVICE_VIEWS; view++) {
+            op_device_plan plan;
+            if (family > 0 && !(call->families >> family & 1))
+                continue;
+            must(op_device_plan_call(device, &it.graph, &it.values, view, family, &plan, &test_err), what);
+            op_device_plan_names(&plan, call->harness->kernels, sizeof call->harness->kernels);
+            if (!was_seen(&it))
+                check_plan(&it, &plan, what, tolerance);
+            op_device_plan_free(device, &plan);
         }
-        device.n = values.n;
-        for (int i = 0; i < values.n; i++)
-            device.tensors[i] = copy_tensor(arena, &values.tensors[i]);
-        op_device_run(call->harness->device, &graph, &plan, &device, what);
-        op_device_plan_free(call->harness->device, &plan);
-        /* The reference writes through its arguments, whose data `values` shares: once, after the device read
-         * them. */
-        qvk_tensor *kept = qvk__arena_alloc(arena, (uint64_t)values.n, sizeof *kept);
-        for (int i = 0; i < values.n; i++)
-            kept[i] = copy_tensor(arena, &values.tensors[i]);
-        run_reference(call, &values, first, n_outs);
-        for (int i = 0; i < values.n; i++)
-            if (graph.values.data[i].kind == QVK__VALUE_TENSOR && !graph.values.data[i].constant &&
-                !(i >= first && call->unread >> (i - first) & 1))
-                op_call_compare(call, what, i < first ? "argument" : "output", i < first ? i : i - first,
-                                &device.tensors[i], &values.tensors[i], i < first ? TEST_EXACT : tolerance);
-        for (int i = 0; i < values.n; i++)
-            if (kept[i].rank >= 0 && qvk_tensor_bytes(&kept[i]) > 0)
-                memcpy(values.tensors[i].data, kept[i].data, qvk_tensor_bytes(&kept[i]));
-    }
-    qvk__graph_finish(&graph);
+    qvk__graph_finish(&it.graph);
 }
 
 void op_call_check_fallback(op_call *call, const char *what)
@@ -316,7 +338,7 @@ void op_call_check_fallback(op_call *call, const char *what)
     qvk__graph_init(&graph);
     op_call_into_graph(call, &graph, &values, &first);
     const qvk_status status =
-        op_device_plan_call(call->harness->device, &graph, &values, OP_DEVICE_AS_IT_IS, &plan, &test_err);
+        op_device_plan_call(call->harness->device, &graph, &values, OP_DEVICE_AS_IT_IS, 0, &plan, &test_err);
     if (status != QVK_UNSUPPORTED)
         fail_msg("%s: planned with status %s, expected UNSUPPORTED", what, qvk_status_name(status));
     qvk__graph_finish(&graph);

@@ -39,6 +39,7 @@ typedef struct op_call {
     uint32_t constants; /* bit i: tensor argument i is a constant of the graph (and may be packed) */
     uint32_t symbols;   /* bit i: integer argument i is a symbolic value of the graph */
     uint32_t unread;    /* bit i: output i is not compared */
+    uint32_t families;  /* bit i: planned once more with family i of linears (qvk__linear_family) asked for */
 } op_call;
 
 op_call op_call_begin(op_harness *harness, qvk__op op);

@@ -1,0 +1,202 @@
+/*
+ * Rules that put what follows a quantized linear into the linear itself: its results are then rounded once,
+ * and neither written nor read in between. The linear moves to the place of the last operator it takes over;
+ * so its activations must not be written in place.
+ */
+#include "runtime/load_fuse.h"
+
+#include "core/dtype.h"
+
+/* ---- quantized linears ---------------------------------------------------------------------------------- */
+
+/* Their operators, and the fused ones. */
+static const struct {
+    qvk__op op, fused;
+} linears[] = {
+    {QVK__OP_ET_LINEAR_Q4GSW, QVK__OP_QVK_FUSED_LINEAR_Q4GSW},
+    {QVK__OP_QVK_LINEAR_Q8GSW, QVK__OP_QVK_FUSED_LINEAR_Q8GSW},
+    {QVK__OP_PRIV_WEIGHT_INT8PACK_MM, QVK__OP_QVK_FUSED_LINEAR_Q8GSW},
+    {QVK__OP_QVK_LINEAR_D8_Q4GSW, QVK__OP_QVK_FUSED_LINEAR_D8_Q4GSW},
+    {QVK__OP_QVK_LINEAR_D8_Q8GSW, QVK__OP_QVK_FUSED_LINEAR_D8_Q8GSW},
+};
+
+/* One whose weights, scales and bias are constant, as the fused operators take it. */
+typedef struct linear {
+    qvk__op fused;
+    qvk__arg x, weights, scales, group_size, bias;
+} linear;
+
+static qvk__op fused_op(qvk__op op)
+{
+    for (size_t i = 0; i < QVK__COUNT(linears); i++)
+        if (linears[i].op == op)
+            return linears[i].fused;
+    return QVK__OP_NONE;
+}
+
+static const qvk_tensor *desc_of(const qvk__fuser *fuser, int32_t value)
+{
+    return &fuser->graph->values.data[value].desc;
+}
+
+static bool read_linear(const qvk__fuser *fuser, const qvk__node *node, linear *out)
+{
+    const bool per_channel = node->op == QVK__OP_PRIV_WEIGHT_INT8PACK_MM;
+
+    out->fused = fused_op(node->op);
+    if (out->fused == QVK__OP_NONE)
+        return false;
+    out->x = node->args[0];
+    out->weights = node->args[1];
+    out->scales = node->args[2];
+    out->bias = per_channel ? (qvk__arg){.kind = QVK__ARG_NULL} : node->args[4];
+    if (qvk__fuse_value(&out->x) < 0 || !qvk__fuse_is_constant(fuser, qvk__fuse_value(&out->weights)) ||
+        !qvk__fuse_is_constant(fuser, qvk__fuse_value(&out->scales)) ||
+        !(qvk__arg_is_null(&out->bias) || qvk__fuse_is_constant(fuser, qvk__fuse_value(&out->bias))))
+        return false;
+    out->group_size =
+        per_channel ? qvk__arg_from_int(desc_of(fuser, out->weights.u.value)->sizes[1]) : node->args[3];
+    return true;
+}
+
+/* ---- reshapes between them ------------------------------------------------------------------------------ */
+
+/* Are the dimensions other than 1 the same, in the same order? *leading: how many come before the last one.
+ */
+static bool same_but_for_ones(const qvk_tensor *a, const qvk_tensor *b, int *leading)
+{
+    int i = 0, j = 0, n = 0;
+
+    for (;;) {
+        while (i < a->rank && a->sizes[i] == 1)
+            i++;
+        while (j < b->rank && b->sizes[j] == 1)
+            j++;
+        if (i == a->rank || j == b->rank)
+            break;
+        if (a->sizes[i++] != b->sizes[j++])
+            return false;
+        n++;
+    }
+    *leading = QVK__MAX(n - 1, 0);
+    return i == a->rank && j == b->rank;
+}
+
+/*
+ * Sizes of values are upper bounds: a view that keeps them might still cut fewer elements differently. Not so
+ * where they are all plain numbers, nor where the last one is and only one more can vary.
+ */
+static bool cuts_the_same(const qvk__arg *sizes, int leading)
+{
+    const bool plain = sizes->kind == QVK__ARG_INTS;
+    int64_t numbers[QVK_MAX_RANK];
+    bool all_known = plain;
+    int n = 0;
+
+    if (plain && qvk__arg_ints(sizes, "size", numbers, QVK_MAX_RANK, &n, NULL) != QVK_OK)
+        return false;
+    for (int i = 0; i < n; i++)
+        all_known &= numbers[i] > 0;
+    if (all_known || leading > 1)
+        return all_known;
+    if (plain)
+        return n > 0 && numbers[n - 1] > 0;
+    return sizes->kind == QVK__ARG_LIST && sizes->count > 0 &&
+           sizes->u.list[sizes->count - 1].kind == QVK__ARG_INT && sizes->u.list[sizes->count - 1].u.i > 0;
+}
+
+/* The same elements in the same order, in rows of the same length. */
+static bool keeps_rows(const qvk__fuser *fuser, const qvk__node *node)
+{
+    const int32_t in = qvk__fuse_value(&node->args[0]);
+    int leading;
+
+    if (node->n_outs != 1 || node->outs[0] < 0 || in < 0 ||
+        desc_of(fuser, in)->dtype != desc_of(fuser, node->outs[0])->dtype ||
+        !same_but_for_ones(desc_of(fuser, in), desc_of(fuser, node->outs[0]), &leading))
+        return false;
+    switch (node->op) {
+    case QVK__OP_CLONE:
+    case QVK__OP_ALIAS_COPY:
+    case QVK__OP_DIM_CLONE_DIM_ORDER:
+    case QVK__OP_LIFT_FRESH_COPY:
+    case QVK__OP_SQUEEZE_COPY_DIM:
+    case QVK__OP_SQUEEZE_COPY_DIMS:
+    case QVK__OP_UNSQUEEZE_COPY: return true;
+    case QVK__OP_VIEW_COPY: return cuts_the_same(&node->args[1], leading);
+    default: return false;
+    }
+}
+
+static const qvk__node *producer_of(const qvk__fuser *fuser, int32_t value)
+{
+    return value >= 0 && (size_t)value < fuser->n_values && fuser->producers[value] >= 0
+               ? &fuser->graph->nodes.data[fuser->producers[value]]
+               : NULL;
+}
+
+/* The node behind a value that nothing else uses; reshapes on the way are used once, too. */
+static const qvk__node *only_for(const qvk__fuser *fuser, int32_t value)
+{
+    const qvk__node *node = producer_of(fuser, value);
+
+    while (node && qvk__graph_use_count(fuser->graph, value) == 1) {
+        if (!keeps_rows(fuser, node))
+            return node;
+        value = node->args[0].u.value;
+        node = producer_of(fuser, value);
+    }
+    return NULL;
+}
+
+/* x, or what it is a reshape of, with the leading dimensions of y; the one furthest behind, -1 where there is
+ * none. Never one that is written in place: it will be read later than it was. */
+static int32_t shaped_like(const qvk__fuser *fuser, int32_t x, const qvk_tensor *y)
+{
+    int32_t found = -1;
+
+    for (;;) {
+        const qvk_tensor *desc = desc_of(fuser, x);
+        const qvk__node *node = producer_of(fuser, x);
+        const size_t leading = (size_t)QVK__MAX(y->rank - 1, 0) * sizeof *desc->sizes;
+        if (desc->rank == y->rank && memcmp(desc->sizes, y->sizes, leading) == 0 &&
+            (size_t)x < fuser->n_values && !fuser->written[x])
+            found = x;
+        if (!node || !keeps_rows(fuser, node))
+            return found;
+        x = node->args[0].u.value;
+    }
+}
+
+/* ---- residual ------------------------------------------------------------------------------------------- */
+
+static bool is_like(const qvk_tensor *a, const qvk_tensor *b)
+{
+    return a->dtype == b->dtype && qvk__shape_equal(a, b);
+}
+
+qvk_status qvk__fuse_residual(qvk__fuser *fuser, size_t index, bool *changed, qvk_error *err)
+{
+    const qvk__node *add = &fuser->graph->nodes.data[index];
+    const qvk_tensor *y;
+    linear it;
+
+    if (add->op != QVK__OP_ADD_TENSOR || !qvk__fuse_is_int(&add->args[2], 1) || add->outs[0] < 0)
+        return QVK_OK;
+    y = desc_of(fuser, add->outs[0]);
+    for (int i = 1; i >= 0; i--) {
+        const int32_t other = qvk__fuse_value(&add->args[1 - i]);
+        const qvk__node *node = only_for(fuser, qvk__fuse_value(&add->args[i]));
+        if (!node || other < 0 || !read_linear(fuser, node, &it) || !is_like(desc_of(fuser, other), y) ||
+            !is_like(desc_of(fuser, add->args[i].u.value), y))
+            continue;
+        const int32_t x = shaped_like(fuser, it.x.u.value, y);
+        if (x < 0)
+            continue;
+        const qvk__arg args[] = {qvk__arg_from_value(x), it.weights, it.scales,
+                                 it.group_size,          it.bias,    add->args[1 - i]};
+        *changed = true;
+        return qvk__fuse_replace(fuser, index, it.fused, args, (int)QVK__COUNT(args), err);
+    }
+    return QVK_OK;
+}
