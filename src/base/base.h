@@ -175,6 +175,11 @@ void qvk__file_unmap(qvk__file *file);
  */
 qvk_status qvk__file_read(const qvk__file *file, const void *data, uint64_t bytes, void *buffer,
                           const void **out, qvk_error *err);
+/*
+ * These bytes of the mapped file will hardly be read again: their pages need not stay in memory. Whoever does
+ * read them gets them from the file once more. Of bytes that are not of the file: nothing. Thread-safe.
+ */
+void qvk__file_let_go(const qvk__file *file, const void *data, uint64_t bytes);
 
 /*
  * A file that appears whole or not at all: written beside its place as PATH.tmp.<pid>.<n>, then fsync and

@@ -12,7 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WRITER_BUFFER_BYTES = 1 << 20, WRITEBACK_BYTES = 1 << 18 };
+enum {
+    WRITER_BUFFER_BYTES = 1 << 20,
+    WRITEBACK_BYTES = 1 << 18,
+    FAULT_BYTES = 1 << 16 /* Linux maps so many bytes around a page that is touched; a multiple of any page */
+};
 
 qvk_status qvk__file_map(const char *path, qvk__file *out, qvk_error *err)
 {
@@ -71,6 +75,24 @@ qvk_status qvk__file_read(const qvk__file *file, const void *data, uint64_t byte
     }
     *out = buffer;
     return QVK_OK;
+}
+
+void qvk__file_let_go(const qvk__file *file, const void *data, uint64_t bytes)
+{
+#ifdef MADV_DONTNEED
+    const uintptr_t first = (uintptr_t)file->data, last = first + (uintptr_t)file->bytes;
+    uintptr_t begin = (uintptr_t)data, end = begin + (uintptr_t)bytes;
+
+    if (!holds(file, data, bytes))
+        return;
+    /* Whole faults: the one at the end has what comes next in it, and goes with that. */
+    begin = QVK__MAX(begin / FAULT_BYTES * FAULT_BYTES, first);
+    end = end == last ? last : end / FAULT_BYTES * FAULT_BYTES;
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+#else
+    (void)file, (void)data, (void)bytes;
+#endif
 }
 
 static char *temporary_name(const char *path)

@@ -46,6 +46,13 @@ const qvk__named_data *qvk__program_find(const qvk__program *program, const char
     return bsearch(&wanted, program->named.data, program->named.count, sizeof wanted, compare_keys);
 }
 
+void qvk__program_let_go(const qvk__program *program, const void *data, uint64_t bytes)
+{
+    qvk__file_let_go(&program->file, data, bytes);
+    for (size_t i = 0; i < program->extras.count; i++)
+        qvk__file_let_go(&program->extras.data[i], data, bytes);
+}
+
 /* ---- dim_order ----------------------------------------------------------------------------------------- */
 
 bool qvk__dim_order_is_identity(const qvk_tensor *desc, const uint8_t *dim_order)

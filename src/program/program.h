@@ -141,6 +141,8 @@ void qvk__program_finish(qvk__program *program);
 qvk_status qvk__program_verify(const qvk__program *program, qvk_error *err);
 /* Bytes by key among the named data of the program and its .ptd files; NULL when there are none. */
 const qvk__named_data *qvk__program_find(const qvk__program *program, const char *key);
+/* qvk__file_let_go for whichever of the program's mapped files has the bytes; nothing for bytes in memory. */
+void qvk__program_let_go(const qvk__program *program, const void *data, uint64_t bytes);
 
 /*
  * A Vulkan blob alone (VH00 + VK00): fills `out`, whose constants borrow from the blob or come from `named`

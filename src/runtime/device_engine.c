@@ -107,6 +107,7 @@ static qvk_status create(qvk__engine *engine, qvk_error *err)
         memcpy(device->distrusted, engine->params.distrusted, sizeof device->distrusted);
     device->weights.gpu = engine->gpu;
     device->weights.graph = &engine->graph;
+    device->weights.program = engine->params.program;
     device->dynamic = has_symbols(&engine->graph);
     device->fetched = qvk__alloc_zeroed(n_values, sizeof *device->fetched);
     device->changed = qvk__alloc_zeroed(n_values, sizeof *device->changed);

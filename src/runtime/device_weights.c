@@ -146,6 +146,24 @@ static void pack_part(void *user, uint64_t begin, uint64_t end)
     it->pack->fn(it->pack, it->sources, it->offset + begin, it->span + begin, end - begin);
 }
 
+/* Pages of files behind bytes [begin, end) of the packed form. Packing walks through its sources more or less
+ * in step; where it does not, it reads a page again. */
+static void let_go(const qvk__weights *weights, const qvk__pack *pack, const void *const *sources,
+                   uint64_t begin, uint64_t end)
+{
+    for (int i = 0; weights->program && i < MAX_SOURCES; i++) {
+        const qvk__constant *constant;
+        uint64_t from, to;
+        if (!sources[i])
+            continue;
+        constant = weights->graph->values.data[pack->sources[i]].constant;
+        from = (uint64_t)((double)constant->bytes * ((double)begin / (double)pack->bytes));
+        to = end == pack->bytes ? constant->bytes
+                                : (uint64_t)((double)constant->bytes * ((double)end / (double)pack->bytes));
+        qvk__program_let_go(weights->program, (const uint8_t *)sources[i] + from, to - from);
+    }
+}
+
 /* Chunk after chunk into the ring, each packed by several threads. */
 static qvk_status pack_chunks(qvk__weights *weights, const qvk__pack *pack, const void *const *sources,
                               const qvk__gpu_buffer *to, qvk_error *err)
@@ -159,6 +177,7 @@ static qvk_status pack_chunks(qvk__weights *weights, const qvk__pack *pack, cons
         it.span = span;
         qvk__parallel(it.bytes, PART_BYTES, pack_part, &it);
         QVK__TRY(qvk__gpu_upload_end(weights->gpu, to, offset, err));
+        let_go(weights, pack, sources, offset, offset + it.bytes);
     }
     return QVK_OK;
 }

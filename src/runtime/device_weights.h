@@ -1,12 +1,13 @@
 /*
  * device_weights: what a device engine keeps on the device between calls: constants in the layouts kernels
  * asked for, and state that the graph writes. Bytes go from the mapped file through the pack function
- * straight into the upload ring; the host never holds a second copy of the model.
+ * straight into the upload ring, and the file's pages are let go behind it; the host never holds the model.
  */
 #ifndef QVK__WEIGHTS_H
 #define QVK__WEIGHTS_H
 
 #include "kernels/kernels.h"
+#include "program/program.h"
 
 typedef struct qvk__weight {
     qvk__pack pack;          /* fn NULL: state, the bytes of value sources[0] */
@@ -18,6 +19,7 @@ typedef struct qvk__weight {
 typedef struct qvk__weights {
     qvk__gpu *gpu;
     const qvk__graph *graph;
+    const qvk__program *program; /* whose mapped files constants may lie in; NULL: none */
     QVK__VEC(qvk__weight) list;
     size_t expected; /* where the next request is looked for first: plans made again ask in the same order */
     uint64_t bytes;  /* on the device */

@@ -21,6 +21,8 @@ typedef struct qvk__session_params {
     qvk__trials *trials; /* of the gpu: kernels are tried before their first use; NULL: all are trusted */
     qvk__tuner *tuner;   /* of the gpu: shapes of kernels are timed before their first use; NULL: none are */
     const bool *distrusted; /* per kernel: never used; read during create. NULL: none */
+    const qvk__program
+        *program; /* sessions set it: pages of its files are let go behind the upload. NULL: none */
     const struct qvk__linear_tuning *linear_tuning; /* as in qvk__planner; outlives the session. NULL: none */
     qvk_log_fn log; /* NULL: silent. Told of each operator that runs on the CPU although there is a device */
     void *log_user;

@@ -36,6 +36,7 @@ qvk_status qvk__session_create(qvk__gpu *gpu, const qvk__program *program, const
     session->program = program;
     if (params)
         session->params = *params;
+    session->params.program = program;
     session->methods = qvk__alloc_zeroed(program->n_methods, sizeof *session->methods);
     QVK__CHECK_GO(session->methods, err, QVK_OUT_OF_MEMORY, "out of memory");
     for (uint32_t i = 0; i < program->n_methods; i++) {

@@ -99,6 +99,59 @@ static void mapped_bytes_are_copied(void **state)
     assert_ptr_equal(out, other);
 }
 
+/* Bytes in memory of the mapping that starts at `data`; -1 where /proc does not tell. */
+static long resident(const void *data)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    char line[512], start[32];
+    bool found = false;
+    long kib = -1;
+
+    snprintf(start, sizeof start, "%llx-", (unsigned long long)(uintptr_t)data);
+    while (maps && kib < 0 && fgets(line, sizeof line, maps)) {
+        if (!found)
+            found = strncmp(line, start, strlen(start)) == 0;
+        else
+            sscanf(line, "Rss: %ld", &kib);
+    }
+    if (maps)
+        fclose(maps);
+    return kib < 0 ? -1 : kib * 1024;
+}
+
+static void mapped_bytes_are_let_go(void **state)
+{
+    enum { BYTES = 1 << 20, HALF = BYTES / 2, FAULT = 1 << 16 };
+    scratch *place = *state;
+    uint8_t *bytes = malloc(BYTES);
+    qvk__file file, none = {0};
+
+    assert_non_null(bytes);
+    for (size_t i = 0; i < BYTES; i++)
+        bytes[i] = (uint8_t)(i * 7 + i / 251);
+    test_write_file(place->path, bytes, BYTES);
+    assert_int_equal(qvk__file_map(place->path, &file, NULL), QVK_OK);
+    assert_memory_equal(file.data, bytes, BYTES);
+    if (resident(file.data) < 0) {
+        qvk__file_unmap(&file);
+        free(bytes);
+        skip();
+    }
+    assert_int_equal(resident(file.data), BYTES);
+    qvk__file_let_go(&file, file.data + 5, HALF);
+    assert_in_range(resident(file.data), HALF, HALF + FAULT);
+    qvk__file_let_go(&file, file.data + HALF, HALF); /* up to the end of the file */
+    assert_int_equal(resident(file.data), 0);
+    assert_memory_equal(file.data, bytes, BYTES);        /* from the file again */
+    qvk__file_let_go(&file, file.data + HALF, HALF + 1); /* one byte is not of the file */
+    assert_int_equal(resident(file.data), BYTES);
+    qvk__file_let_go(&file, bytes, BYTES); /* memory keeps what is in it */
+    qvk__file_let_go(&none, bytes, BYTES);
+    assert_memory_equal(file.data, bytes, BYTES);
+    qvk__file_unmap(&file);
+    free(bytes);
+}
+
 static void map_of_an_empty_file_is_empty(void **state)
 {
     scratch *place = *state;
@@ -300,6 +353,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_SCRATCH(map_shows_the_bytes),
         WITH_SCRATCH(mapped_bytes_are_copied),
+        WITH_SCRATCH(mapped_bytes_are_let_go),
         WITH_SCRATCH(map_of_an_empty_file_is_empty),
         WITH_SCRATCH(map_says_what_it_cannot_open),
         WITH_SCRATCH(writer_makes_the_file_at_commit_only),

@@ -52,4 +52,18 @@ else
     check "they are drawn" roofline "$work/real.json" --svg "$work/real.svg" --markdown "$work/real.md"
     check "a model that is none is refused" sh -c "! '$bench' --model small"
 fi
+
+# The second load, when the driver's own files are mapped already.
+load=$QVK_BUILD/bench/bench_load
+let_go() { "$python" -c 'import json, sys
+first, second = [json.loads(line) for line in open(sys.argv[1])]
+assert 0 < second["file_bytes"] < 2 * second["weight_bytes"], second
+assert second["mapped_above_mib"] < second["file_bytes"] / 2**20 / 3, second' "$@"; }
+if [ ! -x "$load" ] || "$bench" --shape 8x8 2>&1 | grep -q 'no driver fits'; then
+    skip "bench_load" "not built, or no device"
+else
+    check "a program of 16 million weights is made" "$load" make "$work/big.pte" --weights 16 --width 2048
+    check "it is loaded twice" sh -c "'$load' time '$work/big.pte' --runs 2 >'$work/loads.json'"
+    check "its pages are let go behind the upload" let_go "$work/loads.json"
+fi
 finish
