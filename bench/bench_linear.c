@@ -5,12 +5,14 @@
  *
  *   bench_linear [--device D] [--scheme 4w,8w,8da4w,8da8w] [--act f16|f32] [--group G]
  *                [--shape NxK,...] [--model llama-3.2-1b,...] [--m 1,128,...|all]
- *                [--layers L] [--runs R] [--cold MB] [--json FILE]
+ *                [--layers L] [--together T] [--runs R] [--cold MB] [--json FILE]
  *                [--sweep row|mv|coopmat|splits|TILE,...|none] [--family 1..7]
  *
  * --shape    weights to time; --model adds the linears of named models (bench/models.def)
  * --m        rows of activations; all: 1,2,4,8,16,32,128,512,2048
  * --layers   of a chain; left out: as many as keep the device time about the same
+ * --together neighbours of the chain that do not wait for each other, as q, k and v; times are a layer's
+ * share
  * --sweep    a kernel's shapes; TILE: warps_m.warps_n.frags_m.frags_n.buffers.parts on cooperative matrices
  * --cold     MB that the copies of the weights take together at least
  * --json     the same lines in a file
@@ -33,7 +35,7 @@ typedef struct options {
     const char *device, *schemes, *shapes, *models, *rows, *sweep, *json;
     qvk_dtype act;
     int64_t group;
-    uint32_t layers, runs, cold_mb;
+    uint32_t layers, together, runs, cold_mb;
     int family;
     device_limits limits;
 } options;
@@ -125,6 +127,7 @@ static qvk_status time_layer(qvk__gpu *gpu, const options *o, layer *l, const qv
                                  .values = l->values,
                                  .tuning = tuning,
                                  .n_layers = o->layers ? o->layers : (uint32_t)layers,
+                                 .n_together = o->together,
                                  .n_runs = o->runs,
                                  .cold_bytes = (uint64_t)o->cold_mb << 20};
     chain_result r;
@@ -339,6 +342,8 @@ static bool read_options(int argc, char **argv, options *o)
             o->group = atoll(value);
         else if (strcmp(name, "--layers") == 0)
             o->layers = (uint32_t)atoi(value);
+        else if (strcmp(name, "--together") == 0)
+            o->together = (uint32_t)atoi(value);
         else if (strcmp(name, "--runs") == 0)
             o->runs = (uint32_t)atoi(value);
         else if (strcmp(name, "--cold") == 0)

@@ -179,21 +179,32 @@ static qvk__gpu_range range_of(const chain *c, const qvk__ref *ref, uint32_t cop
     return (qvk__gpu_range){buffer, ref->offset, ref->bytes ? ref->bytes : buffer->bytes - ref->offset};
 }
 
+static qvk_status record_dispatch(chain *c, uint32_t layer, uint32_t index, qvk_error *err)
+{
+    const qvk__dispatch *from = &c->dispatches[index];
+    qvk__gpu_dispatch d = {.pipeline = c->pipelines[index],
+                           .n_buffers = qvk__kernel_info_of(from->kernel)->n_buffers,
+                           .params = {&c->blocks[index], 0, c->blocks[index].bytes}};
+
+    for (uint32_t b = 0; b < d.n_buffers; b++)
+        d.buffers[b] = range_of(c, &from->buffers[b], layer % c->n_copies);
+    memcpy(d.groups, from->groups, sizeof d.groups);
+    return qvk__gpu_record_dispatch(c->recording, &d, err);
+}
+
+/* Layers side by side make the same result of the same activations, each with its own copy of the weights: it
+ * does no harm that they write it to the same place. */
 static qvk_status record(chain *c, qvk_error *err)
 {
+    const uint32_t together = QVK__MAX(c->params->n_together, 1);
+
     QVK__TRY(qvk__gpu_recording_create(c->gpu, 2, &c->recording, err));
     QVK__TRY(qvk__gpu_record_begin(c->recording, err));
     qvk__gpu_record_timestamp(c->recording, 0);
-    for (uint32_t layer = 0; layer < c->params->n_layers; layer++)
+    for (uint32_t layer = 0; layer < c->params->n_layers; layer += together)
         for (uint32_t i = 0; i < c->n_dispatches; i++) {
-            const qvk__dispatch *from = &c->dispatches[i];
-            qvk__gpu_dispatch d = {.pipeline = c->pipelines[i],
-                                   .n_buffers = qvk__kernel_info_of(from->kernel)->n_buffers,
-                                   .params = {&c->blocks[i], 0, c->blocks[i].bytes}};
-            for (uint32_t b = 0; b < d.n_buffers; b++)
-                d.buffers[b] = range_of(c, &from->buffers[b], layer % c->n_copies);
-            memcpy(d.groups, from->groups, sizeof d.groups);
-            QVK__TRY(qvk__gpu_record_dispatch(c->recording, &d, err));
+            for (uint32_t t = layer; t < QVK__MIN(layer + together, c->params->n_layers); t++)
+                QVK__TRY(record_dispatch(c, t, i, err));
             qvk__gpu_record_barrier(c->recording);
         }
     qvk__gpu_record_timestamp(c->recording, 1);

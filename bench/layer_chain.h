@@ -1,7 +1,8 @@
 /*
- * Times a chain of equal layers, each waiting for the one before, as the layers of a model do. A layer is a
- * graph of one or two nodes, planned by the library's own planners; its packed constants exist in several
- * copies that take turns, so that weights come from memory and not from a cache.
+ * Times a chain of equal layers, each waiting for the one before, as the layers of a model do; or several
+ * side by side waiting for several, as q, k and v do. A layer is a graph of one or two nodes, planned by the
+ * library's own planners; its packed constants exist in several copies that take turns, so that weights come
+ * from memory and not from a cache.
  */
 #ifndef QVK_BENCH_LAYER_CHAIN_H
 #define QVK_BENCH_LAYER_CHAIN_H
@@ -18,6 +19,7 @@ typedef struct chain_params {
     const qvk_tensor *values;
     const qvk__linear_tuning *tuning; /* may be NULL */
     uint32_t n_layers;                /* of the chain */
+    uint32_t n_together;              /* neighbours that do not wait for each other; 0: 1 */
     uint32_t n_runs;                  /* of it, after one to warm up */
     uint64_t cold_bytes;              /* copies of the packed constants together take at least this */
 } chain_params;
