@@ -20,15 +20,16 @@ static const struct {
 #undef COOPMAT_TILE
 };
 
-enum { FLOAT16 = false, INT8 = true };
+/* What a kernel adds up: it decides how large tiles may be. */
+typedef enum sum_kind { FLOAT16, INT8_GROUPS, INT8 } sum_kind;
 
 static const struct {
     device_class of;
-    bool is_int8;
+    sum_kind sums;
     qvk__coopmat_tile tile;
 } coopmat_tiles[] = {
 #define DEVICE_CLASS(id, subgroup, least_units)
-#define COOPMAT_TILE(id, activation, ...) {CLASS_##id, activation, {__VA_ARGS__}},
+#define COOPMAT_TILE(id, sums, ...) {CLASS_##id, sums, {__VA_ARGS__}},
 #include "kernels/linear_tiles.def"
 #undef DEVICE_CLASS
 #undef COOPMAT_TILE
@@ -84,22 +85,26 @@ const qvk__linear_tuning *qvk__linear_tuning_of(const qvk__planner *planner, con
                                    : &none;
 }
 
-/* Tiles with their padding and a part's scales. At the end each subgroup has 16 rows to itself. */
+/* Matrices of sums a subgroup can have: FOR_SUMS of shaders/lib/linear_matrices.glsl. */
+enum { MAX_SUMS = 16 };
+
+/* Tiles with their padding and a stage's scales. At the end each subgroup has a column of its matrices there.
+ */
 static uint64_t shared_bytes(const qvk__coopmat_tile *tile, const qvk__coopmat_use *use)
 {
     const uint64_t m = tile->warps_m * tile->frags_m * 16, n = tile->warps_n * tile->frags_n * 16;
-    const uint64_t row = 64 * tile->parts + 16, ends = (uint64_t)tile->warps_m * tile->warps_n * 16 * 80;
+    const uint64_t row = 64 * tile->parts + 16, ends = m * tile->warps_n * 80;
 
     if (use->in_lanes)
         return QVK__MAX(tile->buffers * m * row, ends);
-    return tile->buffers * ((m + n) * row + tile->parts * use->scales * n * 4);
+    return QVK__MAX(tile->buffers * (m + n) * row, ends) + tile->buffers * tile->parts * use->scales * n * 4 +
+           1024; /* and numbers of columns */
 }
 
 bool qvk__coopmat_fits(const qvk__gpu_caps *caps, const qvk__coopmat_tile *tile, const qvk__coopmat_use *use)
 {
     return tile->warps_m * tile->warps_n * caps->subgroup_size <= caps->max_invocations &&
-           shared_bytes(tile, use) <= caps->shared_bytes &&
-           (use->in_lanes || tile->warps_m <= tile->frags_n * tile->buffers);
+           tile->frags_m * tile->frags_n <= MAX_SUMS && shared_bytes(tile, use) <= caps->shared_bytes;
 }
 
 /* Whole parts of K only, and one buffer where two are too much. */
@@ -120,14 +125,21 @@ static uint64_t n_tiles(const qvk__coopmat_tile *tile, const qvk__linear_call *c
            qvk__div_up(call->weights.N, 16 * tile->warps_n * tile->frags_n);
 }
 
+static sum_kind sums_of(const qvk__linear_call *call)
+{
+    if (call->activation == QVK__ACTIVATION_FLOAT)
+        return FLOAT16;
+    return call->weights.n_groups == 1 ? INT8 : INT8_GROUPS;
+}
+
 /* The table's tile for a call. */
 static qvk__coopmat_tile table_tile(const qvk__gpu_caps *caps, const qvk__linear_call *call)
 {
     const device_class class = class_of(caps);
-    const bool is_int8 = call->activation != QVK__ACTIVATION_FLOAT;
+    const sum_kind sums = sums_of(call);
     size_t i = 0;
 
-    while (coopmat_tiles[i].of != class || coopmat_tiles[i].is_int8 != is_int8 ||
+    while (coopmat_tiles[i].of != class || coopmat_tiles[i].sums != sums ||
            call->M > coopmat_tiles[i].tile.most_rows)
         i++;
     /* Tiles of several rows of subgroups pay only where there are enough of them without splitting k. */
