@@ -16,6 +16,7 @@ layout(constant_id = 3) const uint WEIGHT_TYPE = 0; // 0: none
 layout(constant_id = 4) const uint BIAS_TYPE = 0;
 layout(constant_id = 5) const bool RMS = false; // divide by the root mean square; subtract nothing
 layout(constant_id = 6) const bool CHANNELS = false;
+layout(constant_id = 7) const uint ROUNDING = 0u; // of rms norm: qvk__rms_rounding (src/core/semantics.h)
 
 layout(set = 0, binding = 0) uniform Params
 {
@@ -40,7 +41,22 @@ layout(set = 0, binding = 6) buffer Rstd
 #include "reduce.glsl"
 #include "row_words.glsl"
 
+#define ROUND_NORMALIZED 1u
+#define ROUND_STEPS      2u
+
 uint row; // of this work group
+
+// What a step leaves where it is rounded to x's type; `rounding`: the least that asks for it.
+float step_of(float value, uint rounding)
+{
+    return ROUNDING >= rounding ? decode_float(encode_float(value, X_TYPE), 0u, X_TYPE) : value;
+}
+
+float rstd_of(float squares)
+{
+    const float mean = step_of(squares / float(n), ROUND_STEPS);
+    return step_of(1.0 / sqrt(step_of(mean + eps, ROUND_STEPS)), ROUND_STEPS);
+}
 
 // Element i of the row, normalised already: weight and bias.
 float affine(float value, uint i)
@@ -80,15 +96,21 @@ void statistics(uint first, out float mean, out float rstd)
     }
     for (uint i = id; i < n; i += step) {
         const vec4 centred = LOAD_X_QUAD(first + i) - mean;
-        squares += dot(centred, centred);
+        if (ROUNDING == ROUND_STEPS)
+            for (uint j = 0u; j < 4u; j++)
+                squares += step_of(centred[j] * centred[j], ROUND_STEPS);
+        else
+            squares += dot(centred, centred);
     }
-    rstd = 1.0 / sqrt(reduce_sum(squares) / float(n) + eps);
+    rstd = rstd_of(reduce_sum(squares));
 }
 
 void normalize(uint first, float mean, float rstd)
 {
     for (uint i = gl_LocalInvocationIndex * 4u; i < n; i += gl_WorkGroupSize.x * 4u) {
-        const vec4 y = affine_quad((LOAD_X_QUAD(first + i) - mean) * rstd, i);
+        vec4 y = (LOAD_X_QUAD(first + i) - mean) * rstd;
+        y = affine_quad(vec4(step_of(y.x, ROUND_NORMALIZED), step_of(y.y, ROUND_NORMALIZED),
+                             step_of(y.z, ROUND_NORMALIZED), step_of(y.w, ROUND_NORMALIZED)), i);
         STORE_QUAD(y, (first + i) / 4u, encode_quad_float(y, Y_TYPE), Y_TYPE)
     }
 }
@@ -106,9 +128,9 @@ void statistics(uint first, out float mean, out float rstd)
     }
     for (uint i = id; i < n; i += step) {
         const float centred = LOAD_FLOAT(x_words, first + i, X_TYPE) - mean;
-        squares += centred * centred;
+        squares += step_of(centred * centred, ROUND_STEPS);
     }
-    rstd = 1.0 / sqrt(reduce_sum(squares) / float(n) + eps);
+    rstd = rstd_of(reduce_sum(squares));
 }
 
 void normalize(uint first, float mean, float rstd)
@@ -116,7 +138,7 @@ void normalize(uint first, float mean, float rstd)
     FOR_ROW_WORDS(first, first + n, Y_TYPE, low, high) {
         uint elements[2];
         for (uint i = low; i < high; i++) {
-            const float value = (LOAD_FLOAT(x_words, i, X_TYPE) - mean) * rstd;
+            const float value = step_of((LOAD_FLOAT(x_words, i, X_TYPE) - mean) * rstd, ROUND_NORMALIZED);
             elements[i - low] = encode_float(affine(value, i - first), Y_TYPE);
         }
         STORE_RUN(y_words, low, elements, high - low, Y_TYPE)

@@ -190,4 +190,16 @@ qvk_status qvk__filling_of(qvk__op op, const qvk__arg *args, qvk__filling *filli
 /* triangular part, cumulative sum, sort, top-k: their dimension. */
 qvk_status qvk__scan_dim(qvk__op op, const qvk__arg *args, int *dim, qvk_error *err);
 
+/* ---- norms --------------------------------------------------------------------------------------------- */
+
+/* What qvk.rms_norm rounds to x's type: models that are exported in it, or stored in it, round on the way. */
+typedef enum qvk__rms_rounding {
+    QVK__RMS_ROUND_RESULT,     /* nothing but the result, as et_vk.rms_norm */
+    QVK__RMS_ROUND_NORMALIZED, /* x / rms(x) as well, before it is multiplied with the weight */
+    QVK__RMS_ROUND_STEPS       /* each step: squares, mean, mean + eps, 1 / rms too */
+} qvk__rms_rounding;
+
+/* The argument as one of these. */
+qvk_status qvk__arg_rms_rounding(const qvk__arg *arg, qvk__rms_rounding *out, qvk_error *err);
+
 #endif

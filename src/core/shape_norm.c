@@ -1,6 +1,7 @@
 /* Shape rules of normalisations. The statistics have the input's dtype, as PyTorch's CPU operators give them.
  */
 #include "core/dtype.h"
+#include "core/semantics.h"
 #include "core/shape.h"
 
 qvk_status qvk__shape_layer_norm(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs, int n_outs,
@@ -71,5 +72,16 @@ qvk_status qvk__shape_batch_norm(qvk__op op, const qvk__arg *args, int n_args, q
         if (i > 0)
             outs[i] = (qvk_tensor){.dtype = input->dtype, .rank = 1};
     }
+    return QVK_OK;
+}
+
+qvk_status qvk__arg_rms_rounding(const qvk__arg *arg, qvk__rms_rounding *out, qvk_error *err)
+{
+    int64_t rounding;
+
+    QVK__TRY(qvk__arg_int(arg, "rounding", &rounding, err));
+    QVK__CHECK(rounding >= QVK__RMS_ROUND_RESULT && rounding <= QVK__RMS_ROUND_STEPS, err,
+               QVK_INVALID_ARGUMENT, "rounding %lld of an rms norm", (long long)rounding);
+    *out = (qvk__rms_rounding)rounding;
     return QVK_OK;
 }

@@ -54,6 +54,7 @@ typedef struct row_norm {
     int weight, bias;
     double eps;
     bool rms;
+    qvk__rms_rounding rounding;
 } row_norm;
 
 static qvk_status check_weight(const qvk__call *call, int index, const row_norm *norm, qvk_error *err)
@@ -114,6 +115,7 @@ static qvk_status plan_rows(qvk__planner *planner, const qvk__call *call, const 
     }
     qvk__dispatch_spec(&d, norm->rms);
     qvk__dispatch_spec(&d, norm->repeat != 1 || norm->n_weights != norm->n);
+    qvk__dispatch_spec(&d, norm->rounding);
     qvk__dispatch_write(&d, qvk__ref_value(node->outs[0]));
     if (statistics) {
         QVK__TRY(write_statistic(planner, node, 1, norm->rows, &d, err));
@@ -173,6 +175,8 @@ qvk_status qvk__plan_rms_norm(qvk__planner *planner, const qvk__node *node, qvk_
 
     QVK__TRY(qvk__call_of(planner, node, &call, err));
     QVK__TRY(qvk__arg_float(&call.args[2], "eps", &norm.eps, err));
+    if (node->op == QVK__OP_QVK_RMS_NORM)
+        QVK__TRY(qvk__arg_rms_rounding(&call.args[3], &norm.rounding, err));
     const qvk_tensor *x = call.args[0].u.tensor;
     norm.n = x->rank > 0 ? (uint64_t)x->sizes[x->rank - 1] : 1;
     norm.rows = (uint64_t)qvk_tensor_numel(x) / QVK__MAX(norm.n, 1);

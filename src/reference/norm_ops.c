@@ -3,8 +3,10 @@
 #include <math.h>
 
 #include "core/dtype.h"
+#include "core/semantics.h"
 #include "reference/array.h"
 #include "reference/functions.h"
+#include "reference/rounding.h"
 
 /* ---- softmax -------------------------------------------------------------------------------------------- */
 
@@ -144,16 +146,38 @@ qvk_status qvk__reference_group_norm(qvk__op op, const qvk__arg *args, int n_arg
                           outs, n_outs, err);
 }
 
+/* What a step leaves where it is rounded to the tensor's type. */
+static double step(double value, qvk_dtype dtype, bool rounds)
+{
+    return rounds && dtype != QVK_DTYPE_F64 ? qvk__round_to(dtype, (float)value) : value;
+}
+
+static void rms_row(double *row, const double *w, int64_t n, double eps, qvk_dtype dtype,
+                    qvk__rms_rounding rounding)
+{
+    const bool all = rounding == QVK__RMS_ROUND_STEPS, normalized = rounding != QVK__RMS_ROUND_RESULT;
+    double squares = 0, mean, scale;
+
+    for (int64_t i = 0; i < n; i++)
+        squares += step(row[i] * row[i], dtype, all);
+    mean = step(squares / (double)n, dtype, all);
+    scale = step(1.0 / sqrt(step(mean + eps, dtype, all)), dtype, all);
+    for (int64_t i = 0; i < n; i++)
+        row[i] = step(row[i] * scale, dtype, normalized) * w[i];
+}
+
 qvk_status qvk__reference_rms_norm(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs, int n_outs,
                                    qvk_error *err)
 {
     const qvk_tensor *input = args[0].u.tensor, *weight;
     double *row = NULL, *w = NULL, eps;
+    qvk__rms_rounding rounding = QVK__RMS_ROUND_RESULT;
     qvk_status status = QVK_OK;
 
-    (void)op;
     (void)n_args;
     (void)n_outs;
+    if (op == QVK__OP_QVK_RMS_NORM)
+        QVK__TRY(qvk__arg_rms_rounding(&args[3], &rounding, err));
     QVK__TRY(qvk__arg_tensor(&args[1], "weight", &weight, err));
     QVK__TRY(qvk__arg_float(&args[2], "eps", &eps, err));
     const int64_t n = input->rank > 0 ? input->sizes[input->rank - 1] : 1;
@@ -163,12 +187,8 @@ qvk_status qvk__reference_rms_norm(qvk__op op, const qvk__arg *args, int n_args,
     QVK__TRY_GO(qvk__array_load(weight, &w, err));
     const int64_t rows = n > 0 ? qvk_tensor_numel(input) / n : 0;
     for (int64_t r = 0; r < rows; r++) {
-        double squares = 0;
         qvk__array_read(input, r * n, n, row);
-        for (int64_t i = 0; i < n; i++)
-            squares += row[i] * row[i];
-        for (int64_t i = 0; i < n; i++)
-            row[i] = row[i] / sqrt(squares / (double)n + eps) * w[i];
+        rms_row(row, w, n, eps, input->dtype, rounding);
         qvk__array_write(&outs[0], r * n, n, row);
     }
 done:

@@ -10,6 +10,7 @@ static const qvk__fuse_fn rules[] = {
     qvk__fuse_static_activation,
     qvk__fuse_bias,
     qvk__fuse_residual,
+    qvk__fuse_rms_norm,
 };
 
 /* ---- what rules use ------------------------------------------------------------------------------------- */

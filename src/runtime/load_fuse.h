@@ -59,4 +59,9 @@ qvk_status qvk__fuse_bias(qvk__fuser *fuser, size_t node, bool *changed, qvk_err
 /* A quantized linear + a tensor like its result -> qvk.fused_linear_*. */
 qvk_status qvk__fuse_residual(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
 
+/* ---- load_fuse_norm.c: rules ----------------------------------------------------------------------------- */
+
+/* weight * (x * rsqrt(mean(x^2) + eps)), with the casts that models have around it -> qvk.rms_norm. */
+qvk_status qvk__fuse_rms_norm(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
+
 #endif

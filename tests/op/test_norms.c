@@ -116,6 +116,25 @@ static void rms_norm(void **state)
         }
 }
 
+/* With roundings to the tensor's type on the way; weights may be of another one. */
+static void rms_norm_with_roundings(void **state)
+{
+    static const int64_t sizes[] = {2, 33, 512, 1027};
+    test_rng rng = test_rng_seed(8);
+
+    for (size_t i = 0; i < QVK__COUNT(sizes); i++)
+        for (size_t d = 0; d < QVK__COUNT(dtypes); d++)
+            for (int rounding = 0; rounding < 3; rounding++) {
+                op_call call = op_call_begin(*state, QVK__OP_QVK_RMS_NORM);
+                op_arg_random(&call, &rng, dtypes[d], OP_SHAPE(1, 3, sizes[i]), 0, 0);
+                op_arg_constant(&call, &rng, i % 2 ? QVK_DTYPE_F32 : dtypes[d], OP_SHAPE(sizes[i]), 0, 0);
+                op_arg(&call, qvk__arg_from_float(1e-6));
+                op_arg(&call, qvk__arg_from_int(rounding));
+                op_call_check(&call, "rms norm with roundings", tolerance_of(dtypes[d]));
+                op_harness_reset(*state);
+            }
+}
+
 static void batch_norm(void **state)
 {
     test_rng rng = test_rng_seed(7);
@@ -144,9 +163,13 @@ static void batch_norm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(softmax),    cmocka_unit_test(softmax_of_large_numbers),
-        cmocka_unit_test(layer_norm), cmocka_unit_test(layer_norm_over_two_dimensions),
-        cmocka_unit_test(group_norm), cmocka_unit_test(rms_norm),
+        cmocka_unit_test(softmax),
+        cmocka_unit_test(softmax_of_large_numbers),
+        cmocka_unit_test(layer_norm),
+        cmocka_unit_test(layer_norm_over_two_dimensions),
+        cmocka_unit_test(group_norm),
+        cmocka_unit_test(rms_norm),
+        cmocka_unit_test(rms_norm_with_roundings),
         cmocka_unit_test(batch_norm),
     };
     return cmocka_run_group_tests(tests, op_harness_setup, op_harness_teardown);

@@ -1,0 +1,223 @@
+/* Rules around RMS norms, which models write as five to eight operators. */
+#include "runtime/load_fuse.h"
+
+#include "core/dtype.h"
+#include "core/semantics.h"
+#include "reference/reference.h"
+
+static const qvk_tensor *desc_of(const qvk__fuser *fuser, int32_t value)
+{
+    return &fuser->graph->values.data[value].desc;
+}
+
+/* A tensor that is the same wherever it is read. */
+static bool is_steady(const qvk__fuser *fuser, int32_t value)
+{
+    return value >= 0 && (size_t)value < fuser->n_values && !fuser->written[value] &&
+           fuser->graph->values.data[value].kind == QVK__VALUE_TENSOR &&
+           !fuser->graph->values.data[value].is_mutable;
+}
+
+/* The node with this operator that computes the argument. */
+static const qvk__node *made_by(const qvk__fuser *fuser, const qvk__arg *arg, qvk__op op)
+{
+    const int32_t value = qvk__fuse_value(arg);
+
+    if (!is_steady(fuser, value) || fuser->producers[value] < 0)
+        return NULL;
+    const qvk__node *node = &fuser->graph->nodes.data[fuser->producers[value]];
+    return node->op == op ? node : NULL;
+}
+
+static bool is_number(const qvk__arg *arg, double wanted)
+{
+    double value;
+    return qvk__arg_float(arg, "", &value, NULL) == QVK_OK && value == wanted;
+}
+
+/* ---- the pieces ----------------------------------------------------------------------------------------- */
+
+/* A cast's source, or -1. */
+static int32_t cast_from(const qvk__fuser *fuser, const qvk__node *node)
+{
+    const bool casts =
+        node && (node->op == QVK__OP_PRIV_TO_COPY || node->op == QVK__OP_DIM_TO_DIM_ORDER_COPY);
+    const int32_t in = casts ? qvk__fuse_value(&node->args[0]) : -1;
+
+    return in >= 0 && qvk__dtype_is_float(desc_of(fuser, in)->dtype) ? in : -1;
+}
+
+/* The value behind the casts of a value. */
+static int32_t before_cast(const qvk__fuser *fuser, int32_t value)
+{
+    if (!is_steady(fuser, value) || fuser->producers[value] < 0)
+        return -1;
+    return cast_from(fuser, &fuser->graph->nodes.data[fuser->producers[value]]);
+}
+
+/* x^2: pow(x, 2), square(x) or x * x. */
+static bool is_square(const qvk__fuser *fuser, const qvk__arg *arg, int32_t x)
+{
+    const qvk__node *node;
+
+    if ((node = made_by(fuser, arg, QVK__OP_POW_TENSOR_SCALAR)) != NULL)
+        return qvk__fuse_value(&node->args[0]) == x && is_number(&node->args[1], 2.0);
+    if ((node = made_by(fuser, arg, QVK__OP_SQUARE)) != NULL)
+        return qvk__fuse_value(&node->args[0]) == x;
+    node = made_by(fuser, arg, QVK__OP_MUL_TENSOR);
+    return node && qvk__fuse_value(&node->args[0]) == x && qvk__fuse_value(&node->args[1]) == x;
+}
+
+/* mean(x^2) over the last dimension, which stays. */
+static bool is_mean_square(const qvk__fuser *fuser, const qvk__arg *arg, int32_t x)
+{
+    const qvk__node *mean = made_by(fuser, arg, QVK__OP_MEAN_DIM);
+    const int rank = desc_of(fuser, x)->rank;
+    int64_t dims[QVK_MAX_RANK];
+    bool keep;
+    int n;
+
+    return mean && qvk__arg_ints(&mean->args[1], "dim", dims, QVK_MAX_RANK, &n, NULL) == QVK_OK && n == 1 &&
+           (dims[0] == -1 || dims[0] == rank - 1) &&
+           qvk__arg_bool(&mean->args[2], "keepdim", &keep, NULL) == QVK_OK && keep &&
+           desc_of(fuser, mean->outs[0])->dtype == desc_of(fuser, x)->dtype &&
+           is_square(fuser, &mean->args[0], x);
+}
+
+/* The one number of a constant of this type. */
+static bool read_number(const qvk__fuser *fuser, const qvk__arg *arg, qvk_dtype dtype, double *out)
+{
+    const int32_t value = qvk__fuse_value(arg);
+    qvk_tensor tensor;
+    const void *bytes;
+
+    if (!qvk__fuse_is_constant(fuser, value))
+        return false;
+    tensor = *desc_of(fuser, value);
+    if (tensor.dtype != dtype || qvk_tensor_numel(&tensor) != 1 ||
+        qvk__constant_bytes(fuser->graph->values.data[value].constant, &bytes, NULL) != QVK_OK)
+        return false;
+    tensor.data = (void *)(uintptr_t)bytes;
+    *out = qvk__reference_get(&tensor, 0);
+    qvk__constant_release(fuser->graph->values.data[value].constant, bytes);
+    return true;
+}
+
+/* rsqrt(mean(x^2) + eps). */
+static bool is_rstd(const qvk__fuser *fuser, const qvk__arg *arg, int32_t x, double *eps)
+{
+    const qvk__node *rsqrt = made_by(fuser, arg, QVK__OP_RSQRT), *add;
+
+    if (!rsqrt)
+        return false;
+    if ((add = made_by(fuser, &rsqrt->args[0], QVK__OP_ADD_SCALAR)) != NULL)
+        return qvk__arg_float(&add->args[1], "other", eps, NULL) == QVK_OK && is_number(&add->args[2], 1.0) &&
+               is_mean_square(fuser, &add->args[0], x);
+    add = made_by(fuser, &rsqrt->args[0], QVK__OP_ADD_TENSOR);
+    return add && is_number(&add->args[2], 1.0) &&
+           read_number(fuser, &add->args[1], desc_of(fuser, x)->dtype, eps) &&
+           is_mean_square(fuser, &add->args[0], x);
+}
+
+/* x * rsqrt(mean(x^2) + eps) -> x, or -1. */
+static int32_t normalized_from(const qvk__fuser *fuser, const qvk__node *mul, double *eps)
+{
+    for (int i = 0; mul && i < 2; i++) {
+        const int32_t x = qvk__fuse_value(&mul->args[i]);
+        if (is_steady(fuser, x) && desc_of(fuser, x)->rank >= 1 && is_rstd(fuser, &mul->args[1 - i], x, eps))
+            return x;
+    }
+    return -1;
+}
+
+/* A constant for each of the k columns. */
+static bool is_weight(const qvk__fuser *fuser, int32_t value, int64_t k)
+{
+    return qvk__fuse_is_constant(fuser, value) && desc_of(fuser, value)->rank == 1 &&
+           desc_of(fuser, value)->sizes[0] == k && qvk__dtype_is_float(desc_of(fuser, value)->dtype);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------ */
+
+typedef struct rms_norm {
+    int32_t x, weight;
+    double eps;
+    qvk__rms_rounding rounding;
+} rms_norm;
+
+/*
+ * Which roundings there are, from the types on the way: `steps` is normalized in its own type; that becomes
+ * `normalized`, which multiplied with the weight is y. x is `steps`, or what was cast to float32 for it.
+ */
+static bool find_rounding(const qvk__fuser *fuser, int32_t steps, qvk_dtype normalized, qvk_dtype y,
+                          rms_norm *out)
+{
+    const qvk_dtype inside = desc_of(fuser, steps)->dtype;
+    const int32_t source = before_cast(fuser, steps);
+
+    if (normalized != y)
+        return false;
+    if (inside == y) {
+        out->x = steps;
+        out->rounding = inside == QVK_DTYPE_F32 ? QVK__RMS_ROUND_RESULT : QVK__RMS_ROUND_STEPS;
+        return true;
+    }
+    out->x = source;
+    out->rounding = QVK__RMS_ROUND_NORMALIZED;
+    return inside == QVK_DTYPE_F32 && is_steady(fuser, source) && y == desc_of(fuser, source)->dtype;
+}
+
+/* mul(weight, normalized), or the same with its sides changed. */
+static bool match_product(const qvk__fuser *fuser, const qvk__node *mul, rms_norm *out)
+{
+    for (int i = 0; i < 2; i++) {
+        const int32_t normalized = qvk__fuse_value(&mul->args[1 - i]);
+        const int32_t inside = before_cast(fuser, normalized);
+        const qvk__arg product = qvk__arg_from_value(inside >= 0 ? inside : normalized);
+        const int32_t steps = normalized_from(fuser, made_by(fuser, &product, QVK__OP_MUL_TENSOR), &out->eps);
+        if (steps < 0)
+            continue;
+        const qvk_tensor *desc = desc_of(fuser, steps);
+        out->weight = qvk__fuse_value(&mul->args[i]);
+        if (is_weight(fuser, out->weight, desc->sizes[desc->rank - 1]) &&
+            desc_of(fuser, product.u.value)->dtype == desc->dtype &&
+            find_rounding(fuser, steps, desc_of(fuser, normalized)->dtype,
+                          desc_of(fuser, mul->outs[0])->dtype, out))
+            return true;
+    }
+    return false;
+}
+
+/* A norm in float32 of what was cast to it, cast back. */
+static bool match_casts(const qvk__fuser *fuser, const qvk__node *cast, rms_norm *out)
+{
+    const qvk__node *norm = made_by(fuser, &cast->args[0], QVK__OP_ET_RMS_NORM);
+
+    if (!norm || desc_of(fuser, norm->outs[0])->dtype != QVK_DTYPE_F32)
+        return false;
+    out->x = before_cast(fuser, qvk__fuse_value(&norm->args[0]));
+    out->weight = qvk__fuse_value(&norm->args[1]);
+    out->rounding = QVK__RMS_ROUND_RESULT;
+    return is_steady(fuser, out->x) &&
+           desc_of(fuser, out->x)->dtype == desc_of(fuser, cast->outs[0])->dtype &&
+           qvk__fuse_is_constant(fuser, out->weight) &&
+           qvk__arg_float(&norm->args[2], "eps", &out->eps, NULL) == QVK_OK;
+}
+
+qvk_status qvk__fuse_rms_norm(qvk__fuser *fuser, size_t index, bool *changed, qvk_error *err)
+{
+    const qvk__node *node = &fuser->graph->nodes.data[index];
+    rms_norm norm;
+
+    if (node->n_outs != 1 || node->outs[0] < 0 ||
+        !((node->op == QVK__OP_MUL_TENSOR && match_product(fuser, node, &norm)) ||
+          (cast_from(fuser, node) >= 0 && match_casts(fuser, node, &norm))) ||
+        !qvk__shape_equal(desc_of(fuser, norm.x), desc_of(fuser, node->outs[0])))
+        return QVK_OK;
+    const qvk__arg args[] = {qvk__arg_from_value(norm.x), qvk__arg_from_value(norm.weight),
+                             qvk__arg_from_float(norm.eps), qvk__arg_from_int(norm.rounding)};
+    const bool plain = norm.rounding == QVK__RMS_ROUND_RESULT;
+    *changed = true;
+    return qvk__fuse_replace(fuser, index, plain ? QVK__OP_ET_RMS_NORM : QVK__OP_QVK_RMS_NORM, args,
+                             plain ? 3 : 4, err);
+}
