@@ -4,7 +4,8 @@
 //
 // X       type of the source: 1 float32, 2 float16, 5 int8 (the codes of elements.glsl)
 // RANGE   scales and zero points are chosen here, as torchao.choose_qparams_affine would: a work group makes a row (or a
-//         pair). 2: the work group is one subgroup, for CPU devices, where barriers are dear.
+//         pair). 2: the work group is one subgroup, for CPU devices, where barriers are dear. These normalize the rows
+//         first, with NORM (lib/rms.glsl).
 // FORM    what the words hold:
 //   FORM_F32   a float32
 //   FORM_F16   two float16
@@ -30,6 +31,12 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 64u;
+#if RANGE
+layout(constant_id = 1) const uint NORM = 0u;
+layout(constant_id = 2) const uint ROUNDING = 0u;
+#define NORM_HALF bool(X == 2)
+#include "rms.glsl"
+#endif
 layout(set = 0, binding = 0) uniform Params
 {
     uint n_rows; // of the source
@@ -46,11 +53,18 @@ layout(set = 0, binding = 0) uniform Params
     float static_inverse_scale;
     float static_zero_point;
     uint permuted;
+    float norm_eps;
 };
 layout(set = 0, binding = 1) readonly buffer X_words
 {
     uint x_words[];
 };
+#if RANGE
+layout(set = 0, binding = 2) readonly buffer NormWeights
+{
+    uint norm_weight_words[];
+};
+#else
 layout(set = 0, binding = 2) readonly buffer Scales
 {
     uint scale_words[];
@@ -59,14 +73,19 @@ layout(set = 0, binding = 3) readonly buffer ZeroPoints
 {
     uint zero_point_words[];
 };
+#endif
 layout(set = 0, binding = 4) writeonly buffer Y
 {
     uvec4 y_quads[];
 };
 
 ELEMENT_READER(read_x, x_words)
+#if RANGE
+ELEMENT_READER(read_norm_weight, norm_weight_words)
+#else
 ELEMENT_READER(read_scale, scale_words)
 ELEMENT_READER(read_zero_point, zero_point_words)
+#endif
 
 // Column of the source that belongs at column k, or k_source where there is padding.
 uint source_column(uint k)
@@ -104,6 +123,7 @@ vec4 load4(uint row, uint k)
 struct Quantizer
 {
     float scale, inverse_scale, zero_point;
+    float rstd; // with NORM: what the row is multiplied with
 };
 
 #if RANGE
@@ -111,12 +131,60 @@ struct Quantizer
 shared vec2 shared_range[THREADS];
 #endif
 
-vec2 range_of(uint row)
+// Sum over the work group.
+float sum_of(float value)
+{
+#if RANGE == 2
+    return subgroupAdd(value);
+#else
+    barrier(); // the row before may still be read
+    shared_range[gl_LocalInvocationIndex].x = value;
+    for (uint step = THREADS / 2u; step > 0u; step /= 2u) {
+        barrier();
+        if (gl_LocalInvocationIndex < step)
+            shared_range[gl_LocalInvocationIndex].x += shared_range[gl_LocalInvocationIndex + step].x;
+    }
+    barrier();
+    return shared_range[0].x;
+#endif
+}
+
+float rstd_of(uint row)
+{
+    float squares = 0.0;
+    if (NORM == 0u)
+        return 1.0;
+    if (row < n_rows)
+        for (uint k = gl_LocalInvocationIndex * 4u; k < k_padded; k += THREADS * 4u)
+            squares += norm_squares(load4(row, k));
+    return norm_rstd(sum_of(squares), k_source, norm_eps);
+}
+
+// Padding stays 0.
+float normalized(float x, uint k, float rstd)
+{
+    const uint column = source_column(k);
+    if (column >= k_source)
+        return 0.0;
+    return normalize_one(x, rstd, NORM > 1u ? read_norm_weight(NORM - 1u, column) : 1.0);
+}
+
+// load4, normalized.
+vec4 activations4(uint row, uint k, float rstd)
+{
+    const vec4 x = load4(row, k);
+    if (NORM == 0u || row >= n_rows)
+        return x;
+    return vec4(normalized(x.x, k, rstd), normalized(x.y, k + 1u, rstd), normalized(x.z, k + 2u, rstd),
+                normalized(x.w, k + 3u, rstd));
+}
+
+vec2 range_of(uint row, float rstd)
 {
     vec2 range = vec2(0.0);
     if (row < n_rows)
         for (uint k = gl_LocalInvocationIndex * 4u; k < k_padded; k += THREADS * 4u)
-            range = join_values(range, load4(row, k));
+            range = join_values(range, activations4(row, k, rstd));
 #if RANGE == 2
     const bool nan = subgroupMax(is_nan_range(range) ? 1u : 0u) != 0u;
     return nan ? NAN_RANGE : vec2(subgroupMin(range.x), subgroupMax(range.y));
@@ -136,18 +204,19 @@ vec2 range_of(uint row)
 
 Quantizer quantizer_of(uint row)
 {
-    const vec2 range = range_of(row);
+    const float rstd = rstd_of(row);
+    const vec2 range = range_of(row, rstd);
     const float scale = int8_scale(range, X == 2);
-    return Quantizer(scale, exact_div(1.0, scale), int8_zero_point(range, scale, X == 2));
+    return Quantizer(scale, exact_div(1.0, scale), int8_zero_point(range, scale, X == 2), rstd);
 }
 #else
 Quantizer quantizer_of(uint row)
 {
     const uint index = per_row != 0u ? min(row, n_rows - 1u) : 0u;
     if (scale_type == 0u)
-        return Quantizer(static_scale, static_inverse_scale, static_zero_point);
+        return Quantizer(static_scale, static_inverse_scale, static_zero_point, 1.0);
     const float scale = read_scale(scale_type, index);
-    return Quantizer(scale, exact_div(1.0, scale), clamp(read_zero_point(zero_point_type, index), -128.0, 127.0));
+    return Quantizer(scale, exact_div(1.0, scale), clamp(read_zero_point(zero_point_type, index), -128.0, 127.0), 1.0);
 }
 #endif
 
@@ -160,7 +229,11 @@ uint scale_word(Quantizer q)
 // Padding has no effect whatever it is quantized to: its weights are 0.
 ivec4 quantize4(uint row, uint k, Quantizer q)
 {
+#if RANGE
+    const vec4 x = activations4(row, k, q.rstd);
+#else
     const vec4 x = load4(row, k);
+#endif
 #if X == 5
     return ivec4(x);
 #else

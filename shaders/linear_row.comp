@@ -7,6 +7,8 @@
 // columns of k share: a power of two, such that the largest of them just fits. Products are exact from there on. What is
 // lost: of float16, less than a 32nd of the largest one's own rounding; of float32, less than 2^-22 of the largest.
 //
+// With NORM the activations are normalized first (lib/rms.glsl): every work group sums the row's squares itself.
+//
 // BITS  4 or 8: the weights'
 // ACT   1 float32, 2 float16: as they are; 4 float32, 5 float16: quantized here, with a scale and a zero point of the row
 #version 450
@@ -24,6 +26,11 @@
 
 #define IS_HALF (ACT == 2 || ACT == 5)
 #define IS_INT  (ACT >= 4)
+#if IS_INT
+#define NORM_WEIGHTS 8
+#else
+#define NORM_WEIGHTS 6
+#endif
 #if ACT == 1
 #define DIGITS 3
 #elif ACT == 2
@@ -41,6 +48,9 @@ layout(constant_id = 2) const uint AHEAD = 4u; // chunks of each panel under way
 layout(constant_id = 3) const uint K = 4096u;  // k_padded
 layout(constant_id = 4) const uint GROUP_CHUNKS = 2u; // that share a scale; 0: one group
 layout(constant_id = 5) const uint SUBGROUP = 32u;
+layout(constant_id = 6) const uint NORM = 0u;
+layout(constant_id = 7) const uint ROUNDING = 0u;
+layout(constant_id = 8) const uint KEPT = 1u; // with NORM: units of an invocation, which stay in its registers
 
 const uint SLOTS = THREADS / PANEL;
 const uint SUBGROUPS = THREADS / SUBGROUP;
@@ -48,6 +58,9 @@ const uint SUMS = PANELS * PANEL; // a work group's results
 const uint CHUNKS = K / CHUNK;
 const uint UNITS = K / UNIT;
 const uint QUADS = K / 16u; // of a digit
+
+#define NORM_HALF bool(IS_HALF)
+#include "rms.glsl"
 
 layout(set = 0, binding = 1) readonly buffer Activations
 {
@@ -64,6 +77,10 @@ layout(set = 0, binding = 3) readonly buffer Scales
 layout(set = 0, binding = 4) writeonly buffer Result
 {
     uint result_words[];
+};
+layout(set = 0, binding = NORM_WEIGHTS) readonly buffer NormWeights
+{
+    uvec4 norm_weights[];
 };
 #if IS_INT
 layout(set = 0, binding = 6) readonly buffer ActivationScales
@@ -82,6 +99,7 @@ shared vec3 shared_quantizer; // what the first subgroup made of them
 #else
 shared float shared_steps[CHUNKS]; // NaN where a chunk's activations are not all finite
 #endif
+shared float shared_squares[SUBGROUPS]; // with NORM
 shared uvec4 shared_digits[uint(DIGITS) * QUADS];
 shared uint shared_sums[SUBGROUPS * SUMS]; // float32; int32 where sums stay whole numbers to the end
 
@@ -98,6 +116,75 @@ void load_unit(uint unit, out vec4 x[2])
     x[1] = uintBitsToFloat(activations[unit * 2u + 1u]);
 #endif
 }
+
+// Weights of the norm for a unit.
+void load_norm_weights(uint unit, out vec4 w[2])
+{
+    if (NORM == 1u + DTYPE_F16) {
+        const uvec4 quad = norm_weights[unit];
+        w[0] = vec4(unpackHalf2x16(quad.x), unpackHalf2x16(quad.y));
+        w[1] = vec4(unpackHalf2x16(quad.z), unpackHalf2x16(quad.w));
+    } else if (NORM == 1u + DTYPE_F32) {
+        w[0] = uintBitsToFloat(norm_weights[unit * 2u]);
+        w[1] = uintBitsToFloat(norm_weights[unit * 2u + 1u]);
+    } else {
+        w[0] = w[1] = vec4(1.0);
+    }
+}
+
+// With NORM: this invocation's activations, and what the row is multiplied with.
+vec4 kept_low[KEPT], kept_high[KEPT];
+float row_rstd;
+
+void normalize_row()
+{
+    vec4 x[2], w_low[KEPT], w_high[KEPT], w[2];
+    float squares = 0.0;
+    [[unroll]] for (uint i = 0u; i < KEPT; i++) {
+        const uint unit = gl_LocalInvocationIndex + i * THREADS;
+        if (unit < UNITS) {
+            load_unit(unit, x);
+            load_norm_weights(unit, w);
+            kept_low[i] = x[0];
+            kept_high[i] = x[1];
+            w_low[i] = w[0];
+            w_high[i] = w[1];
+            squares += norm_squares(x[0]) + norm_squares(x[1]);
+        }
+    }
+    [[unroll]] for (uint other = 1u; other < SUBGROUP; other <<= 1)
+        squares += subgroupShuffleXor(squares, other);
+    if (gl_LocalInvocationIndex % SUBGROUP == 0u)
+        shared_squares[gl_LocalInvocationIndex / SUBGROUP] = squares;
+    barrier();
+    squares = 0.0;
+    for (uint s = 0u; s < SUBGROUPS; s++)
+        squares += shared_squares[s];
+    row_rstd = norm_rstd(squares, K, norm_eps);
+    [[unroll]] for (uint i = 0u; i < KEPT; i++)
+        if (gl_LocalInvocationIndex + i * THREADS < UNITS) {
+            kept_low[i] = normalize_four(kept_low[i], row_rstd, w_low[i]);
+            kept_high[i] = normalize_four(kept_high[i], row_rstd, w_high[i]);
+        }
+}
+
+// Runs the statement for every unit of this invocation, with its number and activations under these names.
+#define FOR_UNITS(unit, x, statement)                                                                                  \
+    if (NORM != 0u) {                                                                                                  \
+        [[unroll]] for (uint i = 0u; i < KEPT; i++) {                                                                  \
+            const uint unit = gl_LocalInvocationIndex + i * THREADS;                                                   \
+            if (unit < UNITS) {                                                                                        \
+                vec4 x[2] = vec4[2](kept_low[i], kept_high[i]);                                                        \
+                statement;                                                                                             \
+            }                                                                                                          \
+        }                                                                                                              \
+    } else {                                                                                                           \
+        for (uint unit = gl_LocalInvocationIndex; unit < UNITS; unit += THREADS) {                                     \
+            vec4 x[2];                                                                                                 \
+            load_unit(unit, x);                                                                                        \
+            statement;                                                                                                 \
+        }                                                                                                              \
+    }
 
 // In the order in which the weights' bytes come.
 void share_unit(uint digit, uint unit, ivec4 low, ivec4 high)
@@ -127,29 +214,30 @@ float step_of(uint bits)
     return uintBitsToFloat(max(bits >> 23, less + 1u) - less << 23);
 }
 
+void share_digits(uint unit, vec4 x[2])
+{
+    // Bits of magnitudes are ordered as they are; those of infinities and NaN are above all others.
+    const uvec4 bits = max(floatBitsToUint(x[0]) & 0x7fffffffu, floatBitsToUint(x[1]) & 0x7fffffffu);
+    uint largest = max(max(bits.x, bits.y), max(bits.z, bits.w));
+    [[unroll]] for (uint other = 1u; other < CHUNK / UNIT; other <<= 1)
+        largest = max(largest, subgroupShuffleXor(largest, other));
+    const float size = step_of(largest), inverse = 1.0 / size;
+    ivec4 digits[2];
+    // Added to 1.5 * 2^23 a number is rounded to a whole one, which its lower bits then are.
+    [[unroll]] for (uint i = 0u; i < 2u; i++)
+        digits[i] = floatBitsToInt(x[i] * inverse + 12582912.0) - 0x4b400000;
+    [[unroll]] for (uint digit = 0u; digit < DIGITS; digit++) {
+        share_unit(digit, unit, digits[0], digits[1]);
+        [[unroll]] for (uint i = 0u; i < 2u; i++)
+            digits[i] = (digits[i] + 128) >> 8;
+    }
+    if (unit % (CHUNK / UNIT) == 0u)
+        shared_steps[unit / (CHUNK / UNIT)] = largest < 0x7f800000u ? size : uintBitsToFloat(NAN_BITS);
+}
+
 void share_activations()
 {
-    for (uint unit = gl_LocalInvocationIndex; unit < UNITS; unit += THREADS) {
-        vec4 x[2];
-        load_unit(unit, x);
-        // Bits of magnitudes are ordered as they are; those of infinities and NaN are above all others.
-        const uvec4 bits = max(floatBitsToUint(x[0]) & 0x7fffffffu, floatBitsToUint(x[1]) & 0x7fffffffu);
-        uint largest = max(max(bits.x, bits.y), max(bits.z, bits.w));
-        [[unroll]] for (uint other = 1u; other < CHUNK / UNIT; other <<= 1)
-            largest = max(largest, subgroupShuffleXor(largest, other));
-        const float size = step_of(largest), inverse = 1.0 / size;
-        ivec4 digits[2];
-        // Added to 1.5 * 2^23 a number is rounded to a whole one, which its lower bits then are.
-        [[unroll]] for (uint i = 0u; i < 2u; i++)
-            digits[i] = floatBitsToInt(x[i] * inverse + 12582912.0) - 0x4b400000;
-        [[unroll]] for (uint digit = 0u; digit < DIGITS; digit++) {
-            share_unit(digit, unit, digits[0], digits[1]);
-            [[unroll]] for (uint i = 0u; i < 2u; i++)
-                digits[i] = (digits[i] + 128) >> 8;
-        }
-        if (unit % (CHUNK / UNIT) == 0u)
-            shared_steps[unit / (CHUNK / UNIT)] = largest < 0x7f800000u ? size : uintBitsToFloat(NAN_BITS);
-    }
+    FOR_UNITS(unit, x, share_digits(unit, x))
 }
 #else
 struct Quantizer
@@ -165,21 +253,23 @@ vec2 range_in_subgroup(vec2 range)
     return range;
 }
 
+// largest: bits of the largest magnitude; those of NaN and infinities are above all others.
+void join_unit(vec4 x[2], inout vec2 range, inout uint largest)
+{
+    const vec4 low = min(x[0], x[1]), high = max(x[0], x[1]);
+    range.x = min(range.x, min(min(low.x, low.y), min(low.z, low.w)));
+    range.y = max(range.y, max(max(high.x, high.y), max(high.z, high.w)));
+    const uvec4 bits = max(floatBitsToUint(x[0]) & 0x7fffffffu, floatBitsToUint(x[1]) & 0x7fffffffu);
+    largest = max(largest, max(max(bits.x, bits.y), max(bits.z, bits.w)));
+}
+
 // The range of the row with 0; the first subgroup gets the whole work group's. With NaN or infinities in the row it is
 // infinite: the scale is then NaN, and so is every result.
 vec2 range_of_row()
 {
     vec2 range = vec2(0.0);
-    uint largest = 0u; // bits of the largest magnitude: those of NaN and infinities are above all others
-    for (uint unit = gl_LocalInvocationIndex; unit < UNITS; unit += THREADS) {
-        vec4 x[2];
-        load_unit(unit, x);
-        const vec4 low = min(x[0], x[1]), high = max(x[0], x[1]);
-        range.x = min(range.x, min(min(low.x, low.y), min(low.z, low.w)));
-        range.y = max(range.y, max(max(high.x, high.y), max(high.z, high.w)));
-        const uvec4 bits = max(floatBitsToUint(x[0]) & 0x7fffffffu, floatBitsToUint(x[1]) & 0x7fffffffu);
-        largest = max(largest, max(max(bits.x, bits.y), max(bits.z, bits.w)));
-    }
+    uint largest = 0u;
+    FOR_UNITS(unit, x, join_unit(x, range, largest))
     if (largest >= 0x7f800000u)
         range = uintBitsToFloat(uvec2(0xff800000u, 0x7f800000u));
     range = range_in_subgroup(range);
@@ -214,18 +304,19 @@ Quantizer quantizer_of_row()
     return Quantizer(is_finite(scale) ? scale : uintBitsToFloat(NAN_BITS), inverse, zero_point);
 }
 
+void quantize_unit(uint unit, vec4 x[2], Quantizer quantizer, float z)
+{
+    ivec4 q[2];
+    [[unroll]] for (uint i = 0u; i < 2u; i++)
+        [[unroll]] for (uint j = 0u; j < 4u; j++)
+            q[i][j] = quantize_int8(x[i][j], quantizer.inverse_scale, z);
+    share_unit(0u, unit, q[0], q[1]);
+}
+
 void share_activations(Quantizer quantizer)
 {
     const float z = float(quantizer.zero_point);
-    for (uint unit = gl_LocalInvocationIndex; unit < UNITS; unit += THREADS) {
-        vec4 x[2];
-        ivec4 q[2];
-        load_unit(unit, x);
-        [[unroll]] for (uint i = 0u; i < 2u; i++)
-            [[unroll]] for (uint j = 0u; j < 4u; j++)
-                q[i][j] = quantize_int8(x[i][j], quantizer.inverse_scale, z);
-        share_unit(0u, unit, q[0], q[1]);
-    }
+    FOR_UNITS(unit, x, quantize_unit(unit, x, quantizer, z))
 }
 #endif
 
@@ -268,10 +359,15 @@ float sum_not_finite(uvec4 w, uint c)
     for (uint k = 0u; k < CHUNK; k++) {
         const uint at = c * CHUNK + k;
 #if IS_HALF
-        const float x = unpackHalf2x16(activations[at / 8u][at / 2u % 4u] >> (16u * (at & 1u))).x;
+        float x = unpackHalf2x16(activations[at / 8u][at / 2u % 4u] >> (16u * (at & 1u))).x;
 #else
-        const float x = uintBitsToFloat(activations[at / 4u][at % 4u]);
+        float x = uintBitsToFloat(activations[at / 4u][at % 4u]);
 #endif
+        if (NORM != 0u) {
+            vec4 w[2];
+            load_norm_weights(at / UNIT, w);
+            x = normalize_one(x, row_rstd, w[at / 4u % 2u][at % 4u]);
+        }
         sum += x * float(weight_at(w, k));
     }
     return sum;
@@ -364,6 +460,8 @@ void main()
             const uint c = min(slot + a * SLOTS, CHUNKS - 1u);
             FETCH(c, p, a * PANELS + p)
         }
+    if (NORM != 0u)
+        normalize_row();
 #if IS_INT
     const Quantizer quantizer = quantizer_of_row();
     share_activations(quantizer);

@@ -52,6 +52,7 @@ layout(set = 0, binding = 0) uniform Params
     uint partial_rows;
     uint partial_columns;
     uint residual_type; // of what is added to the result (linear_residual.glsl); 0: nothing
+    float norm_eps; // of activations that the kernel normalizes
 };
 
 // How far the nibble of k, in 0..7, is from the top of its word.

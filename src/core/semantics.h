@@ -199,7 +199,16 @@ typedef enum qvk__rms_rounding {
     QVK__RMS_ROUND_STEPS       /* each step: squares, mean, mean + eps, 1 / rms too */
 } qvk__rms_rounding;
 
-/* The argument as one of these. */
+/* Arguments of qvk.fused_linear_* after those of a linear; norm_eps None: x is not normalized. */
+enum {
+    QVK__FUSED_RESIDUAL = 5,
+    QVK__FUSED_NORM_WEIGHT,
+    QVK__FUSED_NORM_EPS,
+    QVK__FUSED_NORM_ROUNDING,
+    QVK__FUSED_ARGS
+};
+
+/* The argument as one of these roundings. */
 qvk_status qvk__arg_rms_rounding(const qvk__arg *arg, qvk__rms_rounding *out, qvk_error *err);
 
 #endif

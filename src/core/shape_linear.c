@@ -1,6 +1,7 @@
 /* Shape rules of matrix products: linear layers (float and quantized), mm, bmm, addmm, baddbmm. */
 #include "core/dtype.h"
 #include "core/geometry.h"
+#include "core/semantics.h"
 #include "core/shape.h"
 
 /* Position of the weight argument, and how many weights one of its bytes or elements holds. */
@@ -55,14 +56,30 @@ qvk_status qvk__shape_linear(qvk__op op, const qvk__arg *args, int n_args, qvk_t
     return QVK_OK;
 }
 
-/* A linear whose results are added to a tensor like them. */
+/* One weight for each column of x. */
+static qvk_status check_norm(const qvk__arg *args, qvk_error *err)
+{
+    const qvk_tensor *x = args[0].u.tensor, *weight;
+    qvk__rms_rounding rounding;
+
+    if (qvk__arg_is_null(&args[QVK__FUSED_NORM_EPS]))
+        return QVK_OK;
+    QVK__TRY(qvk__arg_tensor_or_null(&args[QVK__FUSED_NORM_WEIGHT], "norm_weight", &weight, err));
+    QVK__CHECK(!weight || qvk_tensor_numel(weight) == x->sizes[x->rank - 1], err, QVK_SHAPE,
+               "norm_weight %s does not fit an input of %s", qvk__shape_text(weight).text,
+               qvk__shape_text(x).text);
+    return qvk__arg_rms_rounding(&args[QVK__FUSED_NORM_ROUNDING], &rounding, err);
+}
+
+/* A linear of what may be normalized first, whose results may be added to a tensor like them. */
 qvk_status qvk__shape_fused_linear(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs, int n_outs,
                                    qvk_error *err)
 {
     const qvk_tensor *residual;
 
     QVK__TRY(qvk__shape_linear(op, args, n_args, outs, n_outs, err));
-    QVK__TRY(qvk__arg_tensor_or_null(&args[5], "residual", &residual, err));
+    QVK__TRY(check_norm(args, err));
+    QVK__TRY(qvk__arg_tensor_or_null(&args[QVK__FUSED_RESIDUAL], "residual", &residual, err));
     QVK__CHECK(!residual || (residual->dtype == outs[0].dtype && qvk__shape_equal(residual, &outs[0])), err,
                QVK_SHAPE, "residual %s for a result of %s", qvk__shape_text(residual).text,
                qvk__shape_text(&outs[0]).text);

@@ -28,6 +28,7 @@ typedef struct qvk__linear_tuning {
     uint32_t row_threads, row_panels, row_ahead;
     qvk__coopmat_tile coopmat;
     uint32_t splits; /* of k, where the family splits it */
+    bool norm_apart; /* norms before linears have dispatches of their own */
 } qvk__linear_tuning;
 
 /*

@@ -196,6 +196,29 @@ static qvk_status read_residual(qvk__planner *planner, const qvk__node *node, co
     return QVK_OK;
 }
 
+/* x is normalized first. */
+static qvk_status read_norm(qvk__planner *planner, const qvk__node *node, const signature *s,
+                            qvk__linear_call *out, qvk_error *err)
+{
+    const qvk_tensor *weight;
+
+    out->norm.weight = -1;
+    if (s->residual < 0 || qvk__arg_is_null(&node->args[QVK__FUSED_NORM_EPS]))
+        return QVK_OK;
+    out->norm.is_there = true;
+    QVK__TRY(qvk__arg_float(&node->args[QVK__FUSED_NORM_EPS], "norm_eps", &out->norm.eps, err));
+    QVK__TRY(qvk__arg_rms_rounding(&node->args[QVK__FUSED_NORM_ROUNDING], &out->norm.rounding, err));
+    weight = tensor_at(planner, node, QVK__FUSED_NORM_WEIGHT);
+    if (!weight)
+        return QVK_OK;
+    out->norm.weight = qvk__call_value(node, QVK__FUSED_NORM_WEIGHT);
+    out->norm.weight_dtype = qvk__device_dtype(weight->dtype);
+    QVK__CHECK(is_float(weight->dtype) && (uint64_t)qvk_tensor_numel(weight) == out->weights.K, err,
+               QVK_UNSUPPORTED, "%s: norm_weight %s of %s", qvk__op_name(node->op),
+               qvk__shape_text(weight).text, qvk_dtype_name(weight->dtype));
+    return QVK_OK;
+}
+
 /* |q - z| <= 255 times |w| <= 128 or 8, summed over a group in int32. */
 static qvk_status check_sums(const qvk__linear_call *c, qvk_error *err)
 {
@@ -220,5 +243,6 @@ qvk_status qvk__linear_call_of(qvk__planner *planner, const qvk__node *node, qvk
     QVK__TRY(read_scales(planner, node, s, out, err));
     QVK__TRY(read_quantization(planner, node, s, out, err));
     QVK__TRY(read_residual(planner, node, s, out, err));
+    QVK__TRY(read_norm(planner, node, s, out, err));
     return check_sums(out, err);
 }

@@ -12,6 +12,15 @@ typedef enum qvk__activation_kind {
     QVK__ACTIVATION_STATIC   /* int8 by one scale and zero point in the call; x may be int8 already */
 } qvk__activation_kind;
 
+/* An RMS norm of the activations, whose result nobody else reads. */
+typedef struct qvk__linear_norm {
+    bool is_there;
+    int32_t weight; /* -1: none */
+    qvk_dtype weight_dtype;
+    double eps;
+    qvk__rms_rounding rounding;
+} qvk__linear_norm;
+
 typedef struct qvk__linear_call {
     qvk__op op;
     int32_t x, y;
@@ -21,6 +30,7 @@ typedef struct qvk__linear_call {
     int32_t scales, bias; /* bias -1: none */
     qvk_dtype scale_dtype, bias_dtype;
     uint64_t scale_stride;
+    qvk__linear_norm norm;
     int32_t residual; /* added to the result, like it in shape and type; -1: nothing */
     qvk__activation_kind activation;
     /* DYNAMIC */

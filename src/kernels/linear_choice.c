@@ -254,7 +254,7 @@ static uint64_t row_shared(const qvk__linear_call *c, uint32_t threads, uint32_t
     const uint64_t digits = !is_float(c) ? 1 : c->x_dtype == QVK_DTYPE_F16 ? 2 : 3;
 
     return digits * k + (is_float(c) ? 4 * chunks_of(&c->weights) : 16) +
-           threads / subgroup_size * (4ull * panels * PANEL + 8);
+           threads / subgroup_size * (4ull * panels * PANEL + 8 + (c->norm.is_there ? 4 : 0));
 }
 
 /*
@@ -282,6 +282,21 @@ static void row_shape(const qvk__gpu_caps *caps, const qvk__linear_tuning *tunin
     *ahead = (uint32_t)QVK__MIN(*ahead, qvk__div_up(chunks, *threads / PANEL));
 }
 
+/*
+ * Can every work group normalize the row, and keep what it has of it in registers meanwhile? *kept: eights of
+ * k that an invocation keeps. Memory that all work groups read then comes from a cache; the norm's own
+ * dispatch, and the wait for it, are saved.
+ */
+static bool normalizes_here(const qvk__planner *planner, const qvk__linear_call *c, uint32_t threads,
+                            uint32_t *kept)
+{
+    enum { MOST_KEPT = 4 };
+
+    *kept = (uint32_t)qvk__div_up(c->weights.k_padded / 8, threads);
+    return c->norm.is_there && is_whole(c) && *kept <= MOST_KEPT &&
+           !(planner->linear_tuning && planner->linear_tuning->norm_apart);
+}
+
 static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
 {
     const qvk__gpu_caps *caps = planner->caps;
@@ -307,8 +322,13 @@ static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__li
     row_shape(caps, qvk__linear_tuning_of(planner, c, QVK__ROWS_ONE, &out->tuned_as), c, &threads, &per_group,
               &ahead);
     out->columns = per_group * PANEL;
+    uint32_t kept;
+    const bool normalizes = normalizes_here(planner, c, threads, &kept);
+    if (normalizes)
+        out->norm = QVK__NORM_HERE;
     SET_SPECS(out, threads, per_group, ahead, (uint32_t)c->weights.k_padded,
-              one_group ? 0 : (uint32_t)(c->weights.group_padded / chunk), caps->subgroup_size);
+              one_group ? 0 : (uint32_t)(c->weights.group_padded / chunk), caps->subgroup_size,
+              normalizes ? 1 + (uint32_t)c->norm.weight_dtype : 0, c->norm.rounding, normalizes ? kept : 1);
     return qvk__planner_may_use(planner, out->kernel) &&
            row_shared(c, threads, per_group, caps->subgroup_size) <= caps->shared_bytes;
 }
@@ -437,7 +457,7 @@ static bool wastes(const qvk__linear_call *c)
     return 2 * c->weights.k_padded > 3 * qvk__round_up(c->weights.K, 64);
 }
 
-void qvk__linear_choose(const qvk__planner *planner, qvk__linear_call *call, qvk__linear_choice *out)
+static void choose(const qvk__planner *planner, qvk__linear_call *call, qvk__linear_choice *out)
 {
     const qvk__linear_family family = planner->linear_tuning ? planner->linear_tuning->family : 0;
     const bool is_cpu = planner->caps->type == QVK__GPU_CPU;
@@ -458,4 +478,17 @@ void qvk__linear_choose(const qvk__planner *planner, qvk__linear_call *call, qvk
         return;
 #undef MAY_BE
     choose_base(call, out);
+}
+
+void qvk__linear_choose(const qvk__planner *planner, qvk__linear_call *call, qvk__linear_choice *out)
+{
+    const bool apart = planner->linear_tuning && planner->linear_tuning->norm_apart;
+
+    choose(planner, call, out);
+    if (!call->norm.is_there || out->norm == QVK__NORM_HERE)
+        return;
+    /* What is quantized row by row goes over the row anyway. */
+    out->norm = call->activation == QVK__ACTIVATION_CHOSEN && out->form != QVK__FORM_AS_IS && !apart
+                    ? QVK__NORM_PREPARING
+                    : QVK__NORM_APART;
 }

@@ -24,6 +24,14 @@ typedef enum qvk__activation_form {
     QVK__FORM_AS_IS
 } qvk__activation_form;
 
+/* Where activations are normalized, if they are. */
+typedef enum qvk__norm_place {
+    QVK__NORM_NOWHERE,
+    QVK__NORM_APART,     /* into memory of their own */
+    QVK__NORM_PREPARING, /* on the way into their form */
+    QVK__NORM_HERE       /* by the kernel */
+} qvk__norm_place;
+
 typedef struct qvk__linear_choice {
     qvk__linear_family family;
     qvk__kernel kernel;
@@ -35,10 +43,11 @@ typedef struct qvk__linear_choice {
     uint64_t invocations;   /* of a work group of the base kernel; 1 elsewhere */
     uint32_t tuned_as;      /* as in qvk__dispatch */
     uint32_t splits;        /* of k, added up by linear_sum.comp; 0 and 1: none */
-    bool quantizes_here;    /* reads the activations' scales and zero points itself */
-    bool needs_sums;        /* of weights, as the fifth buffer */
-    bool adds_residual;     /* itself, as a buffer of its own */
-    bool writes_narrow;     /* writes float16 and int8 results, where rows are whole words */
+    qvk__norm_place norm;
+    bool quantizes_here; /* reads the activations' scales and zero points itself */
+    bool needs_sums;     /* of weights, as the fifth buffer */
+    bool adds_residual;  /* itself, as a buffer of its own */
+    bool writes_narrow;  /* writes float16 and int8 results, where rows are whole words */
 } qvk__linear_choice;
 
 /* Adds up the parts of a product whose k is split. */

@@ -104,6 +104,20 @@ void qvk__dispatch_sizes(qvk__dispatch *dispatch, const qvk__walk *walk);
 void qvk__dispatch_strides(qvk__dispatch *dispatch, const qvk__walk *walk, int set);
 qvk_status qvk__walk_check(const qvk__walk *walk, qvk_error *err);
 
+/* ---- norms ---------------------------------------------------------------------------------------------- */
+
+/* RMS norm of `rows` rows of `n` elements; weight_dtype NONE: there is no weight. */
+typedef struct qvk__rms_rows {
+    qvk__ref x, weight;
+    qvk_dtype x_dtype, weight_dtype;
+    uint64_t rows, n;
+    double eps;
+    qvk__rms_rounding rounding;
+} qvk__rms_rows;
+/* Into memory in x's type, which all calls that want the same share. */
+qvk_status qvk__plan_shared_rms_rows(qvk__planner *planner, const qvk__rms_rows *norm, qvk__ref *out,
+                                     qvk_error *err);
+
 /* ---- moving elements ------------------------------------------------------------------------------------ */
 
 /* out = in, element for element, read through a view (NULL: as they lie); the types are the same. Where the

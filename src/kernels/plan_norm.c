@@ -85,51 +85,93 @@ static qvk_status write_statistic(qvk__planner *planner, const qvk__node *node, 
     return QVK_OK;
 }
 
+/* A tensor that is read; dtype NONE: there is none, and another is bound. */
+typedef struct operand {
+    qvk__ref buffer;
+    qvk_dtype dtype;
+} operand;
+
+static operand operand_at(const qvk__call *call, int index)
+{
+    if (index < 0 || qvk__arg_is_null(&call->args[index]))
+        return (operand){qvk__ref_value(qvk__call_value(call->node, 0)), QVK_DTYPE_NONE};
+    return (operand){qvk__ref_value(qvk__call_value(call->node, index)),
+                     qvk__device_dtype(call->args[index].u.tensor->dtype)};
+}
+
+/* The dispatch, but for the buffers that it writes. */
+static void begin_rows(const qvk__planner *planner, const row_norm *norm, const operand operands[3],
+                       qvk_dtype y, qvk__dispatch *d)
+{
+    const bool quads = d->kernel == QVK__KERNEL_NORM_ROWS_QUADS;
+
+    for (int i = 0; i < 3; i++)
+        qvk__dispatch_read(d, operands[i].buffer);
+    qvk__dispatch_spec(d, qvk__row_group(planner, quads ? norm->n / 4 : norm->n));
+    qvk__dispatch_spec(d, operands[0].dtype);
+    qvk__dispatch_spec(d, y);
+    qvk__dispatch_spec(d, operands[1].dtype);
+    qvk__dispatch_spec(d, operands[2].dtype);
+    qvk__dispatch_spec(d, norm->rms);
+    qvk__dispatch_spec(d, norm->repeat != 1 || norm->n_weights != norm->n);
+    qvk__dispatch_spec(d, norm->rounding);
+    qvk__dispatch_uint(d, norm->rows);
+    qvk__dispatch_uint(d, norm->n);
+    qvk__dispatch_uint(d, norm->repeat);
+    qvk__dispatch_uint(d, norm->n_weights);
+    qvk__dispatch_float(d, (float)norm->eps);
+    qvk__dispatch_groups(planner, d, norm->rows);
+    d->bytes = norm->rows * norm->n * (qvk_dtype_bytes(operands[0].dtype) + qvk_dtype_bytes(y));
+    d->ops = 8 * norm->rows * norm->n;
+}
+
 static qvk_status plan_rows(qvk__planner *planner, const qvk__call *call, const row_norm *norm,
                             qvk_error *err)
 {
     const qvk__node *node = call->node;
     const qvk_tensor *x = call->args[0].u.tensor, *y = qvk__call_out(planner, node, 0);
     const bool statistics = qvk__call_out(planner, node, 1) || qvk__call_out(planner, node, 2);
-    const qvk__ref input = qvk__ref_value(qvk__call_value(node, 0));
-    const bool quads = !statistics && norm->n % 4 == 0;
-    qvk__dispatch d = {.kernel = statistics ? QVK__KERNEL_NORM_ROWS_STATISTICS
-                                 : quads    ? QVK__KERNEL_NORM_ROWS_QUADS
-                                            : QVK__KERNEL_NORM_ROWS};
+    const operand operands[] = {operand_at(call, 0), operand_at(call, norm->weight),
+                                operand_at(call, norm->bias)};
+    qvk__dispatch d = {.kernel = statistics         ? QVK__KERNEL_NORM_ROWS_STATISTICS
+                                 : norm->n % 4 == 0 ? QVK__KERNEL_NORM_ROWS_QUADS
+                                                    : QVK__KERNEL_NORM_ROWS};
 
     QVK__TRY(qvk__check_float(x, err));
     QVK__TRY(check_weight(call, norm->weight, norm, err));
     QVK__TRY(check_weight(call, norm->bias, norm, err));
     if (norm->rows * norm->n == 0)
         return QVK_OK;
-    qvk__dispatch_read(&d, input);
-    qvk__dispatch_spec(&d, qvk__row_group(planner, quads ? norm->n / 4 : norm->n));
-    qvk__dispatch_spec(&d, qvk__device_dtype(x->dtype));
-    qvk__dispatch_spec(&d, qvk__device_dtype(y->dtype));
-    qvk__dispatch_optional(&d, call, norm->weight, input);
-    if (norm->bias >= 0) {
-        qvk__dispatch_optional(&d, call, norm->bias, input);
-    } else {
-        qvk__dispatch_read(&d, input);
-        qvk__dispatch_spec(&d, QVK_DTYPE_NONE);
-    }
-    qvk__dispatch_spec(&d, norm->rms);
-    qvk__dispatch_spec(&d, norm->repeat != 1 || norm->n_weights != norm->n);
-    qvk__dispatch_spec(&d, norm->rounding);
+    begin_rows(planner, norm, operands, qvk__device_dtype(y->dtype), &d);
     qvk__dispatch_write(&d, qvk__ref_value(node->outs[0]));
     if (statistics) {
         QVK__TRY(write_statistic(planner, node, 1, norm->rows, &d, err));
         QVK__TRY(write_statistic(planner, node, 2, norm->rows, &d, err));
     }
-    qvk__dispatch_uint(&d, norm->rows);
-    qvk__dispatch_uint(&d, norm->n);
-    qvk__dispatch_uint(&d, norm->repeat);
-    qvk__dispatch_uint(&d, norm->n_weights);
-    qvk__dispatch_float(&d, (float)norm->eps);
-    qvk__dispatch_groups(planner, &d, norm->rows);
-    d.bytes = qvk__device_bytes(x) + qvk__device_bytes(y);
-    d.ops = 8 * norm->rows * norm->n;
     return planner->dispatch(planner, &d, err);
+}
+
+qvk_status qvk__plan_shared_rms_rows(qvk__planner *planner, const qvk__rms_rows *it, qvk__ref *out,
+                                     qvk_error *err)
+{
+    const row_norm norm = {.rows = it->rows,
+                           .n = it->n,
+                           .repeat = 1,
+                           .n_weights = it->n,
+                           .eps = it->eps,
+                           .rms = true,
+                           .rounding = it->rounding};
+    const operand none = {it->x, QVK_DTYPE_NONE};
+    const operand operands[] = {{it->x, it->x_dtype},
+                                it->weight_dtype == QVK_DTYPE_NONE ? none
+                                                                   : (operand){it->weight, it->weight_dtype},
+                                none};
+    qvk__dispatch d = {.kernel = norm.n % 4 == 0 ? QVK__KERNEL_NORM_ROWS_QUADS : QVK__KERNEL_NORM_ROWS};
+
+    begin_rows(planner, &norm, operands, it->x_dtype, &d);
+    qvk__dispatch_write(&d, QVK__REF_FILLED);
+    return qvk__plan_shared(planner, &d, qvk__round_up(norm.rows * norm.n * qvk_dtype_bytes(it->x_dtype), 16),
+                            out, err);
 }
 
 qvk_status qvk__plan_layer_norm(qvk__planner *planner, const qvk__node *node, qvk_error *err)

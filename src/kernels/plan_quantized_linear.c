@@ -68,13 +68,39 @@ static uint64_t row_words(const qvk__linear_call *c, qvk__activation_form form)
     return c->weights.k_padded / elements_in_word[form] + (form >= QVK__FORM_I8 ? 8 : 0);
 }
 
+/* x as the kernels read it: normalized, unless they do that themselves. */
+static qvk_status normalize(qvk__planner *planner, const qvk__linear_call *c, const qvk__linear_choice *how,
+                            qvk__ref *x, qvk_error *err)
+{
+    const qvk__linear_norm *norm = &c->norm;
+    const qvk__rms_rows rows = {.x = qvk__ref_value(c->x),
+                                .weight = qvk__ref_value(norm->weight),
+                                .x_dtype = c->x_dtype,
+                                .weight_dtype = norm->weight_dtype,
+                                .rows = c->M,
+                                .n = c->weights.K,
+                                .eps = norm->eps,
+                                .rounding = norm->rounding};
+
+    *x = rows.x;
+    return how->norm == QVK__NORM_APART && rows.n > 0 ? qvk__plan_shared_rms_rows(planner, &rows, x, err)
+                                                      : QVK_OK;
+}
+
+/* The norm's weight for a kernel that normalizes, or another buffer. */
+static qvk__ref norm_weight(const qvk__linear_call *c, bool normalizes, qvk__ref instead)
+{
+    return normalizes && c->norm.weight >= 0 ? qvk__ref_value(c->norm.weight) : instead;
+}
+
 static qvk_status prepare(qvk__planner *planner, const qvk__linear_call *c, const qvk__linear_choice *how,
-                          prepared *out, qvk_error *err)
+                          qvk__ref x, prepared *out, qvk_error *err)
 {
     const qvk__linear_weights *w = &c->weights;
     const uint64_t rows = how->form == QVK__FORM_PAIR ? qvk__div_up(c->M, 2) : c->M;
     const bool is_dynamic = c->activation == QVK__ACTIVATION_DYNAMIC;
-    const qvk__ref x = qvk__ref_value(c->x);
+    const bool by_row = c->activation == QVK__ACTIVATION_CHOSEN;
+    const bool normalizes = how->norm == QVK__NORM_PREPARING;
     qvk__dispatch d = {0};
     uint32_t threads;
 
@@ -85,10 +111,14 @@ static qvk_status prepare(qvk__planner *planner, const qvk__linear_call *c, cons
     d.kernel = prepare_kernel(planner, c, how->form, &threads);
     out->row_words = row_words(c, how->form);
     qvk__dispatch_read(&d, x);
-    qvk__dispatch_read(&d, is_dynamic ? qvk__ref_value(c->act_scales) : x);
+    qvk__dispatch_read(&d, is_dynamic ? qvk__ref_value(c->act_scales) : norm_weight(c, normalizes, x));
     qvk__dispatch_read(&d, is_dynamic ? qvk__ref_value(c->act_zero_points) : x);
     qvk__dispatch_write(&d, QVK__REF_FILLED);
     qvk__dispatch_spec(&d, threads);
+    if (by_row) {
+        qvk__dispatch_spec(&d, normalizes ? 1 + (uint32_t)c->norm.weight_dtype : 0);
+        qvk__dispatch_spec(&d, c->norm.rounding);
+    }
     qvk__dispatch_uint(&d, c->M);
     qvk__dispatch_uint(&d, w->K);
     qvk__dispatch_uint(&d, w->k_padded);
@@ -103,8 +133,8 @@ static qvk_status prepare(qvk__planner *planner, const qvk__linear_call *c, cons
     qvk__dispatch_float(&d, (float)(1.0 / c->act_scale));
     qvk__dispatch_float(&d, (float)c->act_zero_point);
     qvk__dispatch_uint(&d, how->form == QVK__FORM_I8 && qvk__linear_bits(w->format) == 4); /* permuted */
+    qvk__dispatch_float(&d, (float)c->norm.eps);
     d.bytes = c->M * w->K * qvk_dtype_bytes(c->x_dtype) + rows * out->row_words * 4;
-    const bool by_row = c->activation == QVK__ACTIVATION_CHOSEN;
     qvk__dispatch_groups(planner, &d, by_row ? rows : qvk__div_up(rows * out->row_words / 4, threads));
     return qvk__plan_shared(planner, &d, rows * out->row_words * 4, &out->buffer, err);
 }
@@ -163,6 +193,7 @@ static void add_params(qvk__dispatch *d, const product *p, uint64_t first, uint6
     qvk__dispatch_uint(d, p->partial_rows);
     qvk__dispatch_uint(d, p->partial_columns);
     qvk__dispatch_uint(d, adds_residual(p) ? qvk__device_dtype(c->y_dtype) : 0);
+    qvk__dispatch_float(d, (float)c->norm.eps);
 }
 
 /* Buffers after the result. */
@@ -179,6 +210,8 @@ static void add_extra_buffers(qvk__dispatch *d, const product *p)
         qvk__dispatch_read(d, from_tensors ? qvk__ref_value(c->act_scales) : p->x.buffer);
         qvk__dispatch_read(d, from_tensors ? qvk__ref_value(c->act_zero_points) : p->x.buffer);
     }
+    if (p->how->family == QVK__LINEAR_ROW)
+        qvk__dispatch_read(d, norm_weight(c, p->how->norm == QVK__NORM_HERE, p->x.buffer));
 }
 
 /* Finishes the columns whose parts are in p->partials. */
@@ -304,6 +337,7 @@ static qvk_status plan_linear(qvk__planner *planner, const qvk__node *node, qvk_
 {
     qvk__linear_call call;
     qvk__linear_choice how;
+    qvk__ref x;
 
     QVK__TRY(qvk__linear_call_of(planner, node, &call, err));
     if (call.M == 0 || call.weights.N == 0)
@@ -315,7 +349,8 @@ static qvk_status plan_linear(qvk__planner *planner, const qvk__node *node, qvk_
     const bool ends_apart = call.residual >= 0 && !how.adds_residual;
     const bool is_direct =
         !ends_apart && (call.y_dtype == QVK_DTYPE_F32 || (how.writes_narrow && whole_words));
-    QVK__TRY(prepare(planner, &call, &how, &p.x, err));
+    QVK__TRY(normalize(planner, &call, &how, &x, err));
+    QVK__TRY(prepare(planner, &call, &how, x, &p.x, err));
     if (is_direct)
         return multiply(planner, &p, err);
     p.y_dtype = QVK_DTYPE_F32;

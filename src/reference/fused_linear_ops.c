@@ -1,4 +1,6 @@
-/* Reference of quantized linears with what follows them: float32 all the way, rounded once at the end. */
+/* Reference of quantized linears with the norm before them, and with what follows: float32 from the product
+ * on, rounded once at the end. */
+#include "core/semantics.h"
 #include "reference/functions.h"
 
 /* The linear inside. */
@@ -33,6 +35,42 @@ static qvk_status compute(qvk__op op, const qvk__arg args[5], const qvk_tensor *
     return status;
 }
 
+/* x normalized, in `out` (its data is the caller's to free); x itself where there is no norm. */
+static qvk_status normalize(qvk__op op, const qvk__arg *args, qvk_tensor *out, qvk_error *err)
+{
+    const qvk__arg norm[] = {args[0], args[QVK__FUSED_NORM_WEIGHT], args[QVK__FUSED_NORM_EPS],
+                             args[QVK__FUSED_NORM_ROUNDING]};
+    const qvk_tensor *x;
+    qvk_status status;
+
+    QVK__TRY(qvk__arg_tensor(&args[0], "x", &x, err));
+    *out = *x;
+    out->data = qvk__alloc_zeroed(qvk_tensor_bytes(x) + 1, 1);
+    QVK__CHECK(out->data, err, QVK_OUT_OF_MEMORY, "%s: no memory to normalize", qvk__op_name(op));
+    status = qvk__reference_rms_norm(QVK__OP_QVK_RMS_NORM, norm, 4, out, 1, err);
+    if (status != QVK_OK)
+        free(out->data);
+    return status;
+}
+
+/* The linear of what is normalized, if it is. */
+static qvk_status compute_normed(qvk__op op, const qvk__arg *args, const qvk_tensor *like, float **out,
+                                 qvk_error *err)
+{
+    qvk__arg linear[5];
+    qvk_tensor x;
+    qvk_status status;
+
+    if (qvk__arg_is_null(&args[QVK__FUSED_NORM_EPS]))
+        return compute(op, args, like, out, err);
+    QVK__TRY(normalize(op, args, &x, err));
+    memcpy(linear, args, sizeof linear);
+    linear[0] = (qvk__arg){.kind = QVK__ARG_TENSOR, .u.tensor = &x};
+    status = compute(op, linear, like, out, err);
+    free(x.data);
+    return status;
+}
+
 qvk_status qvk__reference_fused_linear(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs,
                                        int n_outs, qvk_error *err)
 {
@@ -40,8 +78,8 @@ qvk_status qvk__reference_fused_linear(qvk__op op, const qvk__arg *args, int n_a
     float *y;
 
     (void)n_args, (void)n_outs;
-    QVK__TRY(qvk__arg_tensor_or_null(&args[5], "residual", &residual, err));
-    QVK__TRY(compute(op, args, &outs[0], &y, err));
+    QVK__TRY(qvk__arg_tensor_or_null(&args[QVK__FUSED_RESIDUAL], "residual", &residual, err));
+    QVK__TRY(compute_normed(op, args, &outs[0], &y, err));
     for (int64_t i = 0; i < qvk_tensor_numel(&outs[0]); i++)
         qvk__reference_set(&outs[0], i,
                            (double)(residual ? y[i] + (float)qvk__reference_get(residual, i) : y[i]));

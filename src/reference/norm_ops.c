@@ -163,7 +163,7 @@ static void rms_row(double *row, const double *w, int64_t n, double eps, qvk_dty
     mean = step(squares / (double)n, dtype, all);
     scale = step(1.0 / sqrt(step(mean + eps, dtype, all)), dtype, all);
     for (int64_t i = 0; i < n; i++)
-        row[i] = step(row[i] * scale, dtype, normalized) * w[i];
+        row[i] = step(row[i] * scale, dtype, normalized) * (w ? w[i] : 1.0);
 }
 
 qvk_status qvk__reference_rms_norm(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs, int n_outs,
@@ -178,11 +178,11 @@ qvk_status qvk__reference_rms_norm(qvk__op op, const qvk__arg *args, int n_args,
     (void)n_outs;
     if (op == QVK__OP_QVK_RMS_NORM)
         QVK__TRY(qvk__arg_rms_rounding(&args[3], &rounding, err));
-    QVK__TRY(qvk__arg_tensor(&args[1], "weight", &weight, err));
+    QVK__TRY(qvk__arg_tensor_or_null(&args[1], "weight", &weight, err));
     QVK__TRY(qvk__arg_float(&args[2], "eps", &eps, err));
     const int64_t n = input->rank > 0 ? input->sizes[input->rank - 1] : 1;
-    QVK__CHECK(qvk_tensor_numel(weight) == n, err, QVK_SHAPE, "weight %s does not fit rows of %lld",
-               qvk__shape_text(weight).text, (long long)n);
+    QVK__CHECK(!weight || qvk_tensor_numel(weight) == n, err, QVK_SHAPE,
+               "weight %s does not fit rows of %lld", qvk__shape_text(weight).text, (long long)n);
     QVK__TRY_GO(qvk__array_new(n, &row, err));
     QVK__TRY_GO(qvk__array_load(weight, &w, err));
     const int64_t rows = n > 0 ? qvk_tensor_numel(input) / n : 0;

@@ -56,7 +56,8 @@ static qvk_status take_pack(qvk__planner *planner, const qvk__pack *pack, qvk__r
 static qvk_status take_scratch(qvk__planner *planner, uint64_t bytes, qvk__ref *out, qvk_error *err)
 {
     planning *it = of(planner);
-    const qvk__planned_scratch scratch = {it->node, it->node, -1, QVK__MAX(bytes, 16)};
+    const qvk__planned_scratch scratch = {
+        .node = it->node, .last_node = it->node, .filled_by = -1, .bytes = QVK__MAX(bytes, 16)};
 
     QVK__CHECK(QVK__VEC_PUSH(&it->plan->scratch, scratch), err, QVK_OUT_OF_MEMORY, "out of memory");
     it->planned->n_scratch++;
@@ -81,52 +82,88 @@ static qvk_status take_dispatch(qvk__planner *planner, const qvk__dispatch *disp
     return QVK_OK;
 }
 
+/* The finalizer of splitmix64 over what was hashed before and the next number. */
+static uint64_t hash_number(uint64_t seed, uint64_t number)
+{
+    uint64_t z = (seed ^ number) + UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
 static bool same_ref(const qvk__ref *a, const qvk__ref *b)
 {
     return a->kind == b->kind && a->id == b->id && a->offset == b->offset && a->bytes == b->bytes;
 }
 
-/* The same kernel with the same operands, but for parameters, and for what it writes unless `outputs`. */
-static bool same_dispatch(const qvk__dispatch *a, const qvk__dispatch *b, bool outputs)
+static bool same_kernel(const qvk__dispatch *a, const qvk__dispatch *b)
 {
-    if (a->kernel != b->kernel || a->writes != b->writes || a->subgroup_size != b->subgroup_size ||
-        a->n_specs != b->n_specs || a->n_params != b->n_params ||
-        memcmp(a->specs, b->specs, a->n_specs * sizeof a->specs[0]) != 0)
-        return false;
-    for (uint32_t i = 0; i < qvk__kernel_info_of(a->kernel)->n_buffers; i++)
-        if ((outputs || !(a->writes >> i & 1)) && !same_ref(&a->buffers[i], &b->buffers[i]))
+    return a->kernel == b->kernel && a->writes == b->writes && a->subgroup_size == b->subgroup_size &&
+           a->n_specs == b->n_specs && a->n_params == b->n_params &&
+           memcmp(a->specs, b->specs, a->n_specs * sizeof a->specs[0]) == 0;
+}
+
+/* The same numbers whenever it is read? */
+static bool holds_still(const planning *it, int32_t value)
+{
+    return !it->source->host->graph->values.data[value].is_mutable &&
+           !(it->source->written && it->source->written[value]);
+}
+
+static bool reads_what_holds_still(const planning *it, const qvk__dispatch *dispatch)
+{
+    for (uint32_t i = 0; i < qvk__kernel_info_of(dispatch->kernel)->n_buffers; i++)
+        if (dispatch->buffers[i].kind == QVK__REF_VALUE && !holds_still(it, dispatch->buffers[i].id))
             return false;
     return true;
 }
 
-static bool same_work(const qvk__dispatch *a, const qvk__dispatch *b)
+/* What is read: of values, those whose bytes they show. */
+static qvk__ref behind_aliases(const planning *it, qvk__ref ref)
 {
-    return same_dispatch(a, b, false) && memcmp(a->groups, b->groups, sizeof a->groups) == 0 &&
-           memcmp(a->params, b->params, a->n_params * sizeof a->params[0]) == 0;
+    const qvk__plan *plan = it->earlier;
+
+    for (size_t i = plan->aliases.count; ref.kind == QVK__REF_VALUE && i-- > 0;)
+        if (plan->aliases.data[i].out == ref.id && holds_still(it, plan->aliases.data[i].in))
+            ref.id = plan->aliases.data[i].in;
+    return ref;
 }
 
-/* Are its operands the same whenever it runs? */
-static bool reads_what_holds_still(const planning *it, const qvk__dispatch *dispatch)
+/* Of what the work reads. */
+static uint64_t hash_reads(const planning *it, const qvk__dispatch *dispatch)
 {
-    const qvk__graph *graph = it->source->host->graph;
+    uint64_t hash = 0;
 
     for (uint32_t i = 0; i < qvk__kernel_info_of(dispatch->kernel)->n_buffers; i++) {
-        const qvk__ref *ref = &dispatch->buffers[i];
-        if (ref->kind == QVK__REF_VALUE &&
-            (graph->values.data[ref->id].is_mutable || (it->source->written && it->source->written[ref->id])))
+        const qvk__ref ref = behind_aliases(it, dispatch->buffers[i]);
+        if (!(dispatch->writes >> i & 1))
+            hash = hash_number(hash, (uint64_t)ref.kind << 32 | (uint32_t)ref.id);
+    }
+    return hash;
+}
+
+static bool same_work(const planning *it, const qvk__dispatch *a, const qvk__dispatch *b)
+{
+    if (!same_kernel(a, b) || memcmp(a->groups, b->groups, sizeof a->groups) != 0 ||
+        memcmp(a->params, b->params, a->n_params * sizeof a->params[0]) != 0)
+        return false;
+    for (uint32_t i = 0; i < qvk__kernel_info_of(a->kernel)->n_buffers; i++) {
+        const qvk__ref x = behind_aliases(it, a->buffers[i]), y = behind_aliases(it, b->buffers[i]);
+        if (!(a->writes >> i & 1) && !same_ref(&x, &y))
             return false;
     }
     return true;
 }
 
 /* Scratch of an earlier node that the work fills already; -1: there is none. */
-static int32_t find_shared(const planning *it, const qvk__dispatch *dispatch)
+static int32_t find_shared(const planning *it, const qvk__dispatch *dispatch, uint64_t reads)
 {
     const qvk__plan *plan = it->earlier;
 
     for (size_t i = 0; i < plan->scratch.count && plan->scratch.data[i].node < it->node; i++) {
-        const int32_t at = plan->scratch.data[i].filled_by;
-        if (at >= 0 && same_work(&plan->dispatches.data[at], dispatch))
+        const qvk__planned_scratch *scratch = &plan->scratch.data[i];
+        if (scratch->filled_by >= 0 && scratch->reads == reads &&
+            same_work(it, &plan->dispatches.data[scratch->filled_by], dispatch))
             return (int32_t)i;
     }
     return -1;
@@ -137,7 +174,8 @@ static qvk_status take_shared(qvk__planner *planner, const qvk__dispatch *dispat
 {
     planning *it = of(planner);
     const bool may_share = reads_what_holds_still(it, dispatch);
-    const int32_t found = may_share ? find_shared(it, dispatch) : -1;
+    const uint64_t reads = may_share ? hash_reads(it, dispatch) : 0;
+    const int32_t found = may_share ? find_shared(it, dispatch, reads) : -1;
 
     if (found >= 0) {
         *out = (qvk__ref){.kind = QVK__REF_SCRATCH, .id = found};
@@ -146,8 +184,11 @@ static qvk_status take_shared(qvk__planner *planner, const qvk__dispatch *dispat
         return QVK_OK;
     }
     QVK__TRY(take_scratch(planner, bytes, out, err));
-    if (may_share)
-        it->plan->scratch.data[it->plan->scratch.count - 1].filled_by = (int32_t)it->plan->dispatches.count;
+    if (may_share) {
+        qvk__planned_scratch *scratch = &it->plan->scratch.data[it->plan->scratch.count - 1];
+        scratch->filled_by = (int32_t)it->plan->dispatches.count;
+        scratch->reads = reads;
+    }
     const qvk__dispatch filling = qvk__dispatch_filling(dispatch, *out);
     return take_dispatch(planner, &filling, err);
 }
@@ -306,6 +347,16 @@ bool qvk__plan_depends(const qvk__plan *plan, size_t node, const bool *changed)
     return false;
 }
 
+static bool serves(const qvk__dispatch *a, const qvk__dispatch *b)
+{
+    if (!same_kernel(a, b))
+        return false;
+    for (uint32_t i = 0; i < qvk__kernel_info_of(a->kernel)->n_buffers; i++)
+        if (!same_ref(&a->buffers[i], &b->buffers[i]))
+            return false;
+    return true;
+}
+
 bool qvk__plan_same(const qvk__plan *plan, size_t node, const qvk__plan *one)
 {
     const qvk__planned_node *a = &plan->nodes[node], *b = one->nodes;
@@ -313,7 +364,7 @@ bool qvk__plan_same(const qvk__plan *plan, size_t node, const qvk__plan *one)
     if (a->place != b->place || a->n != b->n || a->n_aliases != b->n_aliases || a->n_scratch != b->n_scratch)
         return false;
     for (uint32_t i = 0; i < a->n; i++)
-        if (!same_dispatch(&plan->dispatches.data[a->first + i], &one->dispatches.data[i], true))
+        if (!serves(&plan->dispatches.data[a->first + i], &one->dispatches.data[i]))
             return false;
     for (uint32_t i = 0; i < a->n_aliases; i++) {
         const qvk__planned_alias *x = &plan->aliases.data[a->first_alias + i], *y = &one->aliases.data[i];
@@ -338,15 +389,6 @@ void qvk__plan_update(qvk__plan *plan, size_t node, const qvk__plan *one)
 }
 
 /* ---- identity ------------------------------------------------------------------------------------------- */
-
-/* The finalizer of splitmix64 over what was hashed before and the next number. */
-static uint64_t hash_number(uint64_t seed, uint64_t number)
-{
-    uint64_t z = (seed ^ number) + UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 static uint64_t hash_dispatch(uint64_t seed, const qvk__dispatch *dispatch)
 {

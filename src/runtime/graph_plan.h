@@ -31,6 +31,7 @@ typedef struct qvk__planned_alias {
 typedef struct qvk__planned_scratch {
     int32_t node, last_node; /* whose it is; the last that uses it */
     int32_t filled_by;       /* dispatch; -1: it is the node's alone */
+    uint64_t reads;          /* of that: hash of its operands */
     uint64_t bytes;
 } qvk__planned_scratch;
 

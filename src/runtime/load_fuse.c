@@ -3,6 +3,7 @@
 
 #include "core/dtype.h"
 
+/* One after the other, at each node in turn. */
 static const qvk__fuse_fn rules[] = {
     qvk__fuse_weight_only,
     qvk__fuse_dynamic_activation,
@@ -11,6 +12,11 @@ static const qvk__fuse_fn rules[] = {
     qvk__fuse_bias,
     qvk__fuse_residual,
     qvk__fuse_rms_norm,
+};
+
+/* Once linears are what they will be, and nobody is left who would only have led there. */
+static const qvk__fuse_fn last_rules[] = {
+    qvk__fuse_norm_into_linear,
 };
 
 /* ---- what rules use ------------------------------------------------------------------------------------- */
@@ -146,7 +152,7 @@ static void find_producers(const qvk__graph *graph, int32_t *producers, bool *wr
     }
 }
 
-qvk_status qvk__fuse_graph(qvk__graph *graph, qvk_error *err)
+static qvk_status run_rules(qvk__graph *graph, const qvk__fuse_fn *list, size_t n_rules, qvk_error *err)
 {
     int32_t *producers = qvk__alloc_zeroed(graph->values.count, sizeof *producers);
     bool *written = qvk__alloc_zeroed(graph->values.count, sizeof *written);
@@ -156,9 +162,9 @@ qvk_status qvk__fuse_graph(qvk__graph *graph, qvk_error *err)
     QVK__CHECK_GO(producers && written, err, QVK_OUT_OF_MEMORY, "out of memory");
     find_producers(graph, producers, written);
     for (size_t n = 0; n < graph->nodes.count; n++) {
-        for (size_t r = 0; r < QVK__COUNT(rules); r++) {
+        for (size_t r = 0; r < n_rules; r++) {
             bool changed = false;
-            QVK__TRY_GO(rules[r](&fuser, n, &changed, err));
+            QVK__TRY_GO(list[r](&fuser, n, &changed, err));
         }
     }
     qvk__graph_eliminate_dead(graph);
@@ -167,4 +173,10 @@ done:
     free(producers);
     free(written);
     return status;
+}
+
+qvk_status qvk__fuse_graph(qvk__graph *graph, qvk_error *err)
+{
+    QVK__TRY(run_rules(graph, rules, QVK__COUNT(rules), err));
+    return run_rules(graph, last_rules, QVK__COUNT(last_rules), err);
 }

@@ -6,6 +6,7 @@
 #define QVK__FUSE_H
 
 #include "core/graph.h"
+#include "core/semantics.h"
 
 typedef struct qvk__fuser {
     qvk__graph *graph;
@@ -54,6 +55,15 @@ qvk_status qvk__fuse_static_activation(qvk__fuser *fuser, size_t node, bool *cha
 /* _weight_int8pack_mm(x, w, scales) + bias -> qvk.linear_q8gsw with bias. */
 qvk_status qvk__fuse_bias(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
 
+/* ---- load_fuse_ends.c: what fused linears are made of ---------------------------------------------------- */
+
+/* A quantized linear, fused already or not, as a fused one: operator and all arguments. False for other
+ * nodes, and where weights, scales or bias are not constant. */
+bool qvk__fuse_read_linear(const qvk__fuser *fuser, const qvk__node *node, qvk__op *op,
+                           qvk__arg args[QVK__FUSED_ARGS]);
+/* Does the node give the same elements in the same order, in rows of the same length? */
+bool qvk__fuse_keeps_rows(const qvk__fuser *fuser, const qvk__node *node);
+
 /* ---- load_fuse_ends.c: rules ----------------------------------------------------------------------------- */
 
 /* A quantized linear + a tensor like its result -> qvk.fused_linear_*. */
@@ -63,5 +73,7 @@ qvk_status qvk__fuse_residual(qvk__fuser *fuser, size_t node, bool *changed, qvk
 
 /* weight * (x * rsqrt(mean(x^2) + eps)), with the casts that models have around it -> qvk.rms_norm. */
 qvk_status qvk__fuse_rms_norm(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
+/* An RMS norm that only quantized linears read, which are as they will be -> the linears' own. */
+qvk_status qvk__fuse_norm_into_linear(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
 
 #endif

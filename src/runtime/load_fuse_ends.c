@@ -20,42 +20,45 @@ static const struct {
     {QVK__OP_QVK_LINEAR_D8_Q8GSW, QVK__OP_QVK_FUSED_LINEAR_D8_Q8GSW},
 };
 
-/* One whose weights, scales and bias are constant, as the fused operators take it. */
-typedef struct linear {
-    qvk__op fused;
-    qvk__arg x, weights, scales, group_size, bias;
-} linear;
-
-static qvk__op fused_op(qvk__op op)
-{
-    for (size_t i = 0; i < QVK__COUNT(linears); i++)
-        if (linears[i].op == op)
-            return linears[i].fused;
-    return QVK__OP_NONE;
-}
-
 static const qvk_tensor *desc_of(const qvk__fuser *fuser, int32_t value)
 {
     return &fuser->graph->values.data[value].desc;
 }
 
-static bool read_linear(const qvk__fuser *fuser, const qvk__node *node, linear *out)
+/* Row of the table, or its end. */
+static size_t find_linear(qvk__op op)
 {
-    const bool per_channel = node->op == QVK__OP_PRIV_WEIGHT_INT8PACK_MM;
+    size_t i = 0;
 
-    out->fused = fused_op(node->op);
-    if (out->fused == QVK__OP_NONE)
+    while (i < QVK__COUNT(linears) && linears[i].op != op && linears[i].fused != op)
+        i++;
+    return i;
+}
+
+static bool is_constant_or_none(const qvk__fuser *fuser, const qvk__arg *arg)
+{
+    return qvk__arg_is_null(arg) || qvk__fuse_is_constant(fuser, qvk__fuse_value(arg));
+}
+
+bool qvk__fuse_read_linear(const qvk__fuser *fuser, const qvk__node *node, qvk__op *op,
+                           qvk__arg args[QVK__FUSED_ARGS])
+{
+    const size_t row = find_linear(node->op);
+    int32_t weights;
+
+    if (row == QVK__COUNT(linears))
         return false;
-    out->x = node->args[0];
-    out->weights = node->args[1];
-    out->scales = node->args[2];
-    out->bias = per_channel ? (qvk__arg){.kind = QVK__ARG_NULL} : node->args[4];
-    if (qvk__fuse_value(&out->x) < 0 || !qvk__fuse_is_constant(fuser, qvk__fuse_value(&out->weights)) ||
-        !qvk__fuse_is_constant(fuser, qvk__fuse_value(&out->scales)) ||
-        !(qvk__arg_is_null(&out->bias) || qvk__fuse_is_constant(fuser, qvk__fuse_value(&out->bias))))
+    *op = linears[row].fused;
+    for (int i = 0; i < QVK__FUSED_ARGS; i++)
+        args[i] = i < node->n_args ? node->args[i] : (qvk__arg){.kind = QVK__ARG_NULL};
+    weights = qvk__fuse_value(&args[1]);
+    if (qvk__fuse_value(&args[0]) < 0 || !qvk__fuse_is_constant(fuser, weights) ||
+        !qvk__fuse_is_constant(fuser, qvk__fuse_value(&args[2])) || !is_constant_or_none(fuser, &args[4]))
         return false;
-    out->group_size =
-        per_channel ? qvk__arg_from_int(desc_of(fuser, out->weights.u.value)->sizes[1]) : node->args[3];
+    if (node->op == QVK__OP_PRIV_WEIGHT_INT8PACK_MM)
+        args[3] = qvk__arg_from_int(desc_of(fuser, weights)->sizes[1]);
+    if (node->op != *op)
+        args[QVK__FUSED_NORM_ROUNDING] = qvk__arg_from_int(QVK__RMS_ROUND_RESULT);
     return true;
 }
 
@@ -105,8 +108,7 @@ static bool cuts_the_same(const qvk__arg *sizes, int leading)
            sizes->u.list[sizes->count - 1].kind == QVK__ARG_INT && sizes->u.list[sizes->count - 1].u.i > 0;
 }
 
-/* The same elements in the same order, in rows of the same length. */
-static bool keeps_rows(const qvk__fuser *fuser, const qvk__node *node)
+bool qvk__fuse_keeps_rows(const qvk__fuser *fuser, const qvk__node *node)
 {
     const int32_t in = qvk__fuse_value(&node->args[0]);
     int leading;
@@ -141,7 +143,7 @@ static const qvk__node *only_for(const qvk__fuser *fuser, int32_t value)
     const qvk__node *node = producer_of(fuser, value);
 
     while (node && qvk__graph_use_count(fuser->graph, value) == 1) {
-        if (!keeps_rows(fuser, node))
+        if (!qvk__fuse_keeps_rows(fuser, node))
             return node;
         value = node->args[0].u.value;
         node = producer_of(fuser, value);
@@ -162,7 +164,7 @@ static int32_t shaped_like(const qvk__fuser *fuser, int32_t x, const qvk_tensor 
         if (desc->rank == y->rank && memcmp(desc->sizes, y->sizes, leading) == 0 &&
             (size_t)x < fuser->n_values && !fuser->written[x])
             found = x;
-        if (!node || !keeps_rows(fuser, node))
+        if (!node || !qvk__fuse_keeps_rows(fuser, node))
             return found;
         x = node->args[0].u.value;
     }
@@ -178,8 +180,9 @@ static bool is_like(const qvk_tensor *a, const qvk_tensor *b)
 qvk_status qvk__fuse_residual(qvk__fuser *fuser, size_t index, bool *changed, qvk_error *err)
 {
     const qvk__node *add = &fuser->graph->nodes.data[index];
+    qvk__arg args[QVK__FUSED_ARGS];
     const qvk_tensor *y;
-    linear it;
+    qvk__op op;
 
     if (add->op != QVK__OP_ADD_TENSOR || !qvk__fuse_is_int(&add->args[2], 1) || add->outs[0] < 0)
         return QVK_OK;
@@ -187,16 +190,17 @@ qvk_status qvk__fuse_residual(qvk__fuser *fuser, size_t index, bool *changed, qv
     for (int i = 1; i >= 0; i--) {
         const int32_t other = qvk__fuse_value(&add->args[1 - i]);
         const qvk__node *node = only_for(fuser, qvk__fuse_value(&add->args[i]));
-        if (!node || other < 0 || !read_linear(fuser, node, &it) || !is_like(desc_of(fuser, other), y) ||
+        if (!node || other < 0 || !qvk__fuse_read_linear(fuser, node, &op, args) ||
+            !qvk__arg_is_null(&args[QVK__FUSED_RESIDUAL]) || !is_like(desc_of(fuser, other), y) ||
             !is_like(desc_of(fuser, add->args[i].u.value), y))
             continue;
-        const int32_t x = shaped_like(fuser, it.x.u.value, y);
+        const int32_t x = shaped_like(fuser, args[0].u.value, y);
         if (x < 0)
             continue;
-        const qvk__arg args[] = {qvk__arg_from_value(x), it.weights, it.scales,
-                                 it.group_size,          it.bias,    add->args[1 - i]};
+        args[0] = qvk__arg_from_value(x);
+        args[QVK__FUSED_RESIDUAL] = add->args[1 - i];
         *changed = true;
-        return qvk__fuse_replace(fuser, index, it.fused, args, (int)QVK__COUNT(args), err);
+        return qvk__fuse_replace(fuser, index, op, args, QVK__FUSED_ARGS, err);
     }
     return QVK_OK;
 }

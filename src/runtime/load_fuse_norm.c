@@ -2,7 +2,6 @@
 #include "runtime/load_fuse.h"
 
 #include "core/dtype.h"
-#include "core/semantics.h"
 #include "reference/reference.h"
 
 static const qvk_tensor *desc_of(const qvk__fuser *fuser, int32_t value)
@@ -220,4 +219,99 @@ qvk_status qvk__fuse_rms_norm(qvk__fuser *fuser, size_t index, bool *changed, qv
     *changed = true;
     return qvk__fuse_replace(fuser, index, plain ? QVK__OP_ET_RMS_NORM : QVK__OP_QVK_RMS_NORM, args,
                              plain ? 3 : 4, err);
+}
+
+/* ---- into linears --------------------------------------------------------------------------------------- */
+
+static const qvk__node *find_norm(const qvk__fuser *fuser, int32_t value)
+{
+    const qvk__arg arg = qvk__arg_from_value(value);
+    const qvk__node *norm = made_by(fuser, &arg, QVK__OP_ET_RMS_NORM);
+
+    return norm ? norm : made_by(fuser, &arg, QVK__OP_QVK_RMS_NORM);
+}
+
+/* A linear whose activations can be normalized first. */
+static bool takes_norm(const qvk__fuser *fuser, const qvk__node *node, qvk__op *op,
+                       qvk__arg args[QVK__FUSED_ARGS])
+{
+    return qvk__fuse_read_linear(fuser, node, op, args) && qvk__arg_is_null(&args[QVK__FUSED_NORM_EPS]);
+}
+
+static bool is_linear_of(const qvk__fuser *fuser, const qvk__node *node, int32_t value)
+{
+    qvk__arg args[QVK__FUSED_ARGS];
+    qvk__op op;
+
+    return takes_norm(fuser, node, &op, args) && args[0].u.value == value;
+}
+
+/* The only node that uses a value as its first argument, if nobody else does. */
+static const qvk__node *only_reader(const qvk__fuser *fuser, int32_t value)
+{
+    if (qvk__graph_use_count(fuser->graph, value) != 1)
+        return NULL;
+    for (size_t n = 0; n < fuser->graph->nodes.count; n++) {
+        const qvk__node *node = &fuser->graph->nodes.data[n];
+        if (!node->dead && node->n_args > 0 && qvk__fuse_value(&node->args[0]) == value)
+            return node;
+    }
+    return NULL;
+}
+
+/* A reshape of the value that keeps its rows, for a linear alone. */
+static bool is_reshape_for_linear(const qvk__fuser *fuser, const qvk__node *node, int32_t value)
+{
+    const qvk_tensor *in = desc_of(fuser, value), *out;
+
+    if (node->n_args < 1 || qvk__fuse_value(&node->args[0]) != value || !qvk__fuse_keeps_rows(fuser, node))
+        return false;
+    out = desc_of(fuser, node->outs[0]);
+    const qvk__node *reader = only_reader(fuser, node->outs[0]);
+    return out->rank >= 1 && in->rank >= 1 && out->sizes[out->rank - 1] == in->sizes[in->rank - 1] &&
+           is_steady(fuser, node->outs[0]) && reader && is_linear_of(fuser, reader, node->outs[0]);
+}
+
+/* Do linears alone read it, perhaps reshaped? */
+static bool only_linears_read(const qvk__fuser *fuser, int32_t value)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < fuser->graph->nodes.count; i++) {
+        const qvk__node *node = &fuser->graph->nodes.data[i];
+        n += !node->dead && (is_linear_of(fuser, node, value) || is_reshape_for_linear(fuser, node, value));
+    }
+    return n == qvk__graph_use_count(fuser->graph, value);
+}
+
+/* The norm's arguments become the linear's; whoever read the norm's result for it reads what is normalized.
+ */
+qvk_status qvk__fuse_norm_into_linear(qvk__fuser *fuser, size_t index, bool *changed, qvk_error *err)
+{
+    const qvk__node *node = &fuser->graph->nodes.data[index], *norm;
+    qvk__arg args[QVK__FUSED_ARGS];
+    qvk__node *reshape = NULL;
+    qvk__op op;
+
+    if (!takes_norm(fuser, node, &op, args))
+        return QVK_OK;
+    norm = find_norm(fuser, args[0].u.value);
+    if (!norm && is_steady(fuser, args[0].u.value) && fuser->producers[args[0].u.value] >= 0) {
+        reshape = &fuser->graph->nodes.data[fuser->producers[args[0].u.value]];
+        norm = reshape->n_args > 0 ? find_norm(fuser, qvk__fuse_value(&reshape->args[0])) : NULL;
+    }
+    if (!norm || !is_steady(fuser, qvk__fuse_value(&norm->args[0])) ||
+        !qvk__fuse_is_constant(fuser, qvk__fuse_value(&norm->args[1])) ||
+        desc_of(fuser, norm->args[0].u.value)->rank < 1 || !only_linears_read(fuser, norm->outs[0]))
+        return QVK_OK;
+    if (reshape)
+        reshape->args[0] = norm->args[0];
+    else
+        args[0] = norm->args[0];
+    args[QVK__FUSED_NORM_WEIGHT] = norm->args[1];
+    args[QVK__FUSED_NORM_EPS] = norm->args[2];
+    if (norm->op == QVK__OP_QVK_RMS_NORM)
+        args[QVK__FUSED_NORM_ROUNDING] = norm->args[3];
+    *changed = true;
+    return qvk__fuse_replace(fuser, index, op, args, QVK__FUSED_ARGS, err);
 }

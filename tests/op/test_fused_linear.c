@@ -99,6 +99,9 @@ static void residual(void **state)
             op_arg(&call, qvk__arg_from_int(c->group ? c->group : c->k));
             add_bias(&call, &rng, c);
             op_arg_random(&call, &rng, c->dtype, OP_SHAPE(c->m, c->n), 0, 0);
+            op_arg_none(&call); /* no norm: test_normed_linear.c */
+            op_arg_none(&call);
+            op_arg(&call, qvk__arg_from_int(0));
             check(&call, c, &schemes[s], "residual");
         }
 }

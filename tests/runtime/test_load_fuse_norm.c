@@ -229,6 +229,155 @@ static void pieces_that_are_used_elsewhere_stay_as_well(void **state)
     qvk__graph_finish(&graph);
 }
 
+/* ---- into linears --------------------------------------------------------------------------------------- */
+
+enum { N = 24 };
+
+static uint8_t nibbles[2][N * K / 2];
+static int8_t bytes[2][N * K];
+static float scales[N];
+
+static int fill_linears(void **state)
+{
+    test_rng rng = test_rng_seed(22);
+
+    test_rng_fill_bytes(&rng, nibbles, sizeof nibbles);
+    test_rng_fill_bytes(&rng, bytes, sizeof bytes);
+    test_rng_fill_uniform(&rng, scales, N, 0.001f, 0.01f);
+    return fill(state);
+}
+
+static int32_t add_rms_norm(qvk__graph *graph, int32_t x, double eps)
+{
+    const int32_t w = kit_constant(graph, "w", F32, KIT_SHAPE(K), weight_data);
+    return call(graph, QVK__OP_ET_RMS_NORM, KIT_ARGS(KIT_V(x), KIT_V(w), KIT_F(eps)), F32, K);
+}
+
+static int32_t add_linear(qvk__graph *graph, qvk__op op, int32_t x, int which)
+{
+    const bool four = op == QVK__OP_ET_LINEAR_Q4GSW || op == QVK__OP_QVK_LINEAR_D8_Q4GSW;
+    const int32_t w = four ? kit_constant(graph, "q", QVK_DTYPE_U8, KIT_SHAPE(N, K / 2), nibbles[which])
+                           : kit_constant(graph, "q", QVK_DTYPE_I8, KIT_SHAPE(N, K), bytes[which]);
+
+    if (op == QVK__OP_PRIV_WEIGHT_INT8PACK_MM) {
+        const int32_t s = kit_constant(graph, "s", F32, KIT_SHAPE(N), scales);
+        return call(graph, op, KIT_ARGS(KIT_V(x), KIT_V(w), KIT_V(s)), F32, N);
+    }
+    const int32_t s = kit_constant(graph, "s", F32, KIT_SHAPE(1, N), scales);
+    return call(graph, op, KIT_ARGS(KIT_V(x), KIT_V(w), KIT_V(s), KIT_I(K), KIT_NONE), F32, N);
+}
+
+static void run_outputs(const qvk__graph *graph, float out[][M * N])
+{
+    qvk__engine *engine = NULL;
+    qvk_error error = {0};
+    const qvk_value input = kit_tensor(F32, KIT_SHAPE(M, K), x_data);
+    qvk_value outputs[4] = {{0}};
+
+    for (size_t i = 0; i < graph->outputs.count; i++)
+        outputs[i] = kit_tensor(F32, KIT_SHAPE(M, N), out[i]);
+    if (qvk__engine_create(NULL, graph, NULL, &engine, &error) != QVK_OK ||
+        qvk__engine_run(engine, &input, 1, outputs, (uint32_t)graph->outputs.count, &error) != QVK_OK)
+        fail_msg("%s", error.message);
+    qvk__engine_destroy(&engine);
+}
+
+/* Fuses; the reference computes the same; `n_normed` linears have a norm, and `n_left` norms are left. */
+static void check_fused(qvk__graph *graph, size_t n_normed, size_t n_left)
+{
+    float before[4][M * N], after[4][M * N];
+    size_t normed = 0, left = 0;
+
+    run_outputs(graph, before);
+    assert_int_equal(qvk__fuse_graph(graph, NULL), QVK_OK);
+    assert_int_equal(qvk__graph_verify(graph, NULL), QVK_OK);
+    for (size_t n = 0; n < graph->nodes.count; n++) {
+        const qvk__node *node = &graph->nodes.data[n];
+        left += node->op == QVK__OP_ET_RMS_NORM || node->op == QVK__OP_QVK_RMS_NORM;
+        normed += node->n_args == QVK__FUSED_ARGS && !qvk__arg_is_null(&node->args[QVK__FUSED_NORM_EPS]);
+    }
+    assert_int_equal(normed, n_normed);
+    assert_int_equal(left, n_left);
+    run_outputs(graph, after);
+    for (size_t i = 0; i < graph->outputs.count; i++)
+        test_assert_close("output", after[i], before[i], M * N, TEST_EXACT);
+}
+
+static void norms_go_into_linears(void **state)
+{
+    static const qvk__op ops[] = {QVK__OP_ET_LINEAR_Q4GSW, QVK__OP_QVK_LINEAR_Q8GSW,
+                                  QVK__OP_QVK_LINEAR_D8_Q4GSW, QVK__OP_QVK_LINEAR_D8_Q8GSW,
+                                  QVK__OP_PRIV_WEIGHT_INT8PACK_MM};
+
+    (void)state;
+    for (size_t i = 0; i < QVK__COUNT(ops); i++) {
+        qvk__graph graph;
+        qvk__graph_init(&graph);
+        const int32_t x = kit_input(&graph, "x", F32, KIT_SHAPE(M, K));
+        const int32_t y = add_rms_norm(&graph, x, 1e-5), z = add_rms_norm(&graph, x, 0.5);
+        kit_output(&graph, add_linear(&graph, ops[i], y, 0));
+        kit_output(&graph, add_linear(&graph, ops[(i + 1) % 5], y, 1));
+        kit_output(&graph, add_linear(&graph, ops[i], z, 1));
+        check_fused(&graph, 3, 0);
+        qvk__graph_finish(&graph);
+    }
+}
+
+/* As torch leaves 8-bit linears: each reads a view of its own. */
+static void norms_go_through_reshapes(void **state)
+{
+    qvk__graph graph;
+
+    (void)state;
+    qvk__graph_init(&graph);
+    const int32_t x = kit_input(&graph, "x", F32, KIT_SHAPE(1, M, K));
+    const int32_t w = kit_constant(&graph, "w", F32, KIT_SHAPE(K), weight_data);
+    const int32_t y = kit_call(&graph, QVK__OP_ET_RMS_NORM, KIT_ARGS(KIT_V(x), KIT_V(w), KIT_F(1e-5)), F32,
+                               KIT_SHAPE(1, M, K));
+    static const int64_t flat[] = {M, K};
+    const qvk__arg sizes = {.kind = QVK__ARG_INTS, .count = 2, .u.ints = flat};
+    for (int i = 0; i < 2; i++) {
+        const int32_t view = call(&graph, QVK__OP_VIEW_COPY, KIT_ARGS(KIT_V(y), sizes), F32, K);
+        kit_output(&graph, add_linear(&graph, QVK__OP_PRIV_WEIGHT_INT8PACK_MM, view, i));
+    }
+    assert_int_equal(qvk__fuse_graph(&graph, NULL), QVK_OK);
+    assert_int_equal(qvk__graph_verify(&graph, NULL), QVK_OK);
+    assert_int_equal(graph.nodes.count, 4);
+    for (size_t n = 0; n < 4; n++)
+        assert_true(graph.nodes.data[n].op == QVK__OP_VIEW_COPY ||
+                    !qvk__arg_is_null(&graph.nodes.data[n].args[QVK__FUSED_NORM_EPS]));
+    qvk__graph_finish(&graph);
+}
+
+/* Where somebody else reads it, too, the norm has to be computed anyway. */
+static void norms_that_others_read_stay(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        qvk__graph graph;
+        qvk__graph_init(&graph);
+        const int32_t x = kit_input(&graph, "x", F32, KIT_SHAPE(M, K));
+        const int32_t vector = kit_input(&graph, "vector", F32, KIT_SHAPE(K));
+        int32_t y = add_rms_norm(&graph, x, 1e-5);
+        if (i == 0) /* a weight that is no constant */
+            y = call(&graph, QVK__OP_ET_RMS_NORM, KIT_ARGS(KIT_V(x), KIT_V(vector), KIT_F(1e-5)), F32, K);
+        kit_output(&graph, add_linear(&graph, QVK__OP_QVK_LINEAR_D8_Q8GSW, y, 0));
+        if (i == 1)
+            kit_output(&graph, y);
+        if (i == 2)
+            kit_output(&graph, call(&graph, QVK__OP_NEG, KIT_ARGS(KIT_V(y)), F32, K));
+        if (i == 3) { /* a linear in float */
+            const int32_t w = kit_constant(&graph, "f", F32, KIT_SHAPE(M, K), x_data);
+            kit_output(&graph, call(&graph, QVK__OP_LINEAR, KIT_ARGS(KIT_V(y), KIT_V(w), KIT_NONE), F32, M));
+        }
+        assert_int_equal(qvk__fuse_graph(&graph, NULL), QVK_OK);
+        assert_int_equal(graph.nodes.count, i < 2 ? 2 : 3);
+        assert_int_equal(graph.nodes.data[0].op, QVK__OP_ET_RMS_NORM);
+        assert_int_equal(graph.nodes.data[1].op, QVK__OP_QVK_LINEAR_D8_Q8GSW);
+        qvk__graph_finish(&graph);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +385,9 @@ int main(void)
         cmocka_unit_test_setup(other_roundings_and_dimensions_stay, fill),
         cmocka_unit_test_setup(other_operands_stay, fill),
         cmocka_unit_test_setup(pieces_that_are_used_elsewhere_stay_as_well, fill),
+        cmocka_unit_test_setup(norms_go_into_linears, fill_linears),
+        cmocka_unit_test_setup(norms_go_through_reshapes, fill_linears),
+        cmocka_unit_test_setup(norms_that_others_read_stay, fill_linears),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
