@@ -1,8 +1,8 @@
 // Linear for many rows on GPUs with cooperative matrices (KHR). A stage of both operands goes through shared memory,
 // weights unpacked. While a stage is multiplied, the next one is on its way in registers.
 //
-// Float16: weights get their group's scale as they are unpacked. Int8: products of a part, or of half of it where groups are
-// that small, start from zero and are scaled into the float32 totals; for one group the totals are the products, int32.
+// Float16: weights get their group's scale as they are unpacked. Int8: of each stretch of k that no group begins or ends in (a
+// stage, a part, or half a part) sums start from zero and are scaled into float32 totals; with one group they go on to the end.
 //
 // Everything that lives in registers (matrices, and the stage on its way) is local to main(): drivers do not promote
 // arrays of global variables.
@@ -30,7 +30,10 @@ shared uvec4 tile[TILE_QUADS > END_TILE_QUADS ? TILE_QUADS : END_TILE_QUADS];
 
 const uint B_LOADS = (TILE_N * CHUNKS + THREADS - 1u) / THREADS;
 #if INT8
-const uint STAGE_SCALES = PARTS * SCALES;
+// Stages that no group begins or ends in need one scale a column, and one pass of scaling. Beyond 128 columns of k sums could
+// leave the mantissa.
+const bool IN_ONE_GROUP = ONE_GROUP != 0u || (GROUP % STAGE_K == 0u && STAGE_K <= 128u);
+const uint STAGE_SCALES = IN_ONE_GROUP ? 1u : PARTS * SCALES;
 const uint SCALE_LOADS = (TILE_N * STAGE_SCALES + THREADS - 1u) / THREADS; // of stage_scales
 shared float stage_scales[BUFFERS * STAGE_SCALES * TILE_N];
 shared uvec4 corner[16u * 4u]; // 16 x 16 numbers of columns, to find out which element of a matrix is where
@@ -40,6 +43,7 @@ const uint ELEMENTS = 256u / SUBGROUP; // of a matrix of sums an invocation has
 #define SUM_PARTIALS int_partials
 #else
 #define SUM_PARTIALS float_partials
+#define IN_ONE_GROUP true
 const uint SCALE_LOADS = B_LOADS * SCALES; // of this invocation's chunks
 #endif
 
@@ -113,7 +117,7 @@ void unpack(uvec4 chunk, uint to, uint offset_bits, float16_t low, float16_t hig
     }
 #if INT8
 #define FETCH_SCALE(stage, i)                                                                                            \
-    fetch_scale(((stage) * STAGE_SCALES + ((i) * THREADS + gl_LocalInvocationIndex) / TILE_N) * (PART_K / SCALES),       \
+    fetch_scale(((stage) * STAGE_SCALES + ((i) * THREADS + gl_LocalInvocationIndex) / TILE_N) * (STAGE_K / STAGE_SCALES), \
                 ((i) * THREADS + gl_LocalInvocationIndex) % TILE_N)
 #else
 // One group a stage: the same k for all, which is cheaper to divide.
@@ -173,12 +177,28 @@ void main()
     float scale_next[SCALE_LOADS];
     MATRIX(ELEMENT, 16, STEP_K, gl_MatrixUseA) a[STEPS * FRAGS_M];
     MATRIX(ELEMENT, STEP_K, 16, gl_MatrixUseB) b[STEPS * FRAGS_N];
-#define DECLARE(f) PRODUCT sum_##f = PRODUCT(SUM(0));
+#if INT8
+    const int sum_zero = ONE_GROUP != 0u ? 0 : SUM_ZERO;
+#else
+    const float sum_zero = 0.0;
+#endif
+#define DECLARE(f) PRODUCT sum_##f = PRODUCT(sum_zero);
     FOR_SUMS(DECLARE)
 #if INT8
 #define TOTAL MATRIX(float, 16, 16, gl_MatrixUseAccumulator)
 #define DECLARE_TOTAL(f) TOTAL total_##f = TOTAL(0.0);
     FOR_SUMS(DECLARE_TOTAL)
+#define LOAD_SCALES(index)                                                                                               \
+    float scale[FRAGS_N * ELEMENTS];                                                                                     \
+    [[unroll]] for (uint j = 0u; j < FRAGS_N; j++)                                                                       \
+        [[unroll]] for (uint e = 0u; e < ELEMENTS; e++)                                                                  \
+            scale[j * ELEMENTS + e] =                                                                                    \
+                stage_scales[(now * STAGE_SCALES + (index)) * TILE_N + j * 16u + column_of_element[e]];
+#define ADD_SCALED(f)                                                                                                    \
+    if ((f) < N_SUMS) {                                                                                                  \
+        [[unroll]] for (uint e = 0u; e < ELEMENTS; e++)                                                                  \
+            total_##f[e] += (intBitsToFloat(sum_##f[e]) - 12582912.0) * scale[(f) / FRAGS_M * ELEMENTS + e];             \
+    }
     TOTAL columns;
     for (uint i = gl_LocalInvocationIndex; i < 64u; i += THREADS)
         corner[i] = floatBitsToUint(vec4(float(i % 4u * 4u)) + vec4(0.0, 1.0, 2.0, 3.0));
@@ -194,11 +214,7 @@ void main()
         const uint now = stage % BUFFERS;
         STORE(now)
         barrier();
-#if INT8
-        // Where totals take registers too, in a block of its own: else drivers move the loads behind the products.
-        if (ONE_GROUP != 0u || stage + 1u < n_stages)
-#endif
-            FETCH(min(stage + 1u, n_stages - 1u)) // the last one again: a condition would cost more
+        FETCH(min(stage + 1u, n_stages - 1u)) // the last one again: a condition would cost more
         [[unroll]] for (uint part = 0u; part < PARTS; part++) {
             [[unroll]] for (uint s = 0u; s < STEPS; s++) {
                 [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
@@ -208,7 +224,7 @@ void main()
                     coopMatLoad(b[s * FRAGS_N + j], tile, weights_row(now, warp_n + j * 16u) + 4u * part + 2u * s, ROW,
                                 gl_CooperativeMatrixLayoutColumnMajor);
             }
-            if (INT8 == 0 || ONE_GROUP != 0u) {
+            if (IN_ONE_GROUP) {
 #define MULTIPLY(f)                                                                                                      \
     if ((f) < N_SUMS)                                                                                                    \
         sum_##f = coopMatMulAdd(a[s * FRAGS_M + (f) % FRAGS_M], b[s * FRAGS_N + (f) / FRAGS_M], sum_##f);
@@ -219,24 +235,28 @@ void main()
 #if INT8
             else {
                 [[unroll]] for (uint half_part = 0u; half_part < SCALES; half_part++) {
-                    float scale[FRAGS_N * ELEMENTS];
-                    [[unroll]] for (uint j = 0u; j < FRAGS_N; j++)
-                        [[unroll]] for (uint e = 0u; e < ELEMENTS; e++)
-                            scale[j * ELEMENTS + e] = stage_scales[((now * PARTS + part) * SCALES + half_part) * TILE_N +
-                                                                   j * 16u + column_of_element[e]];
-#define ADD_SCALED(f)                                                                                                    \
+                    LOAD_SCALES(part * SCALES + half_part)
+#define ADD_PRODUCT(f)                                                                                                   \
     if ((f) < N_SUMS) {                                                                                                  \
-        PRODUCT product = PRODUCT(SUM_ZERO);                                                                             \
+        sum_##f = PRODUCT(SUM_ZERO);                                                                                     \
         [[unroll]] for (uint s = half_part * (STEPS / SCALES); s < (half_part + 1u) * (STEPS / SCALES); s++)             \
-            product = coopMatMulAdd(a[s * FRAGS_M + (f) % FRAGS_M], b[s * FRAGS_N + (f) / FRAGS_M], product);            \
-        [[unroll]] for (uint e = 0u; e < ELEMENTS; e++)                                                                  \
-            total_##f[e] += (intBitsToFloat(product[e]) - 12582912.0) * scale[(f) / FRAGS_M * ELEMENTS + e];             \
-    }
-                    FOR_SUMS(ADD_SCALED)
+            sum_##f = coopMatMulAdd(a[s * FRAGS_M + (f) % FRAGS_M], b[s * FRAGS_N + (f) / FRAGS_M], sum_##f);            \
+    }                                                                                                                    \
+    ADD_SCALED(f)
+                    FOR_SUMS(ADD_PRODUCT)
                 }
             }
 #endif
         }
+#if INT8
+        if (ONE_GROUP == 0u && IN_ONE_GROUP) {
+            LOAD_SCALES(0u)
+#define ADD_SUM(f)                                                                                                       \
+    ADD_SCALED(f)                                                                                                        \
+    sum_##f = PRODUCT(SUM_ZERO);
+            FOR_SUMS(ADD_SUM)
+        }
+#endif
         if (BUFFERS == 1u)
             barrier();
     }
