@@ -27,26 +27,24 @@ float exact_div(float a, float b)
     if (ea == 0 || ea == 255 || eb == 0 || eb == 255)
         return a / b;
 
-    // Quotient of the mantissas in [1, 2): 24 bits, from a float guess that is a few units off. The remainder of
-    // the guess fits 32 bits, so it may be computed modulo 2^32.
+    // Quotient of the mantissas in [1, 2): 24 bits. A guess in floats is a few units off, and what it is off can be guessed as
+    // well. The remainder of the guess fits 32 bits, so it may be computed modulo 2^32.
     if (ma < mb) {
         ma <<= 1;
         ea--;
     }
-    uint q = uint(float(ma) / float(mb) * 8388608.0);
+    const float inverse = 1.0 / float(mb);
+    uint q = uint(float(ma) * inverse * 8388608.0);
     int rest = int((ma << 23) - q * mb);
-    for (int i = 0; i < 4; i++) {
-        if (rest < 0) {
-            q--;
-            rest += int(mb);
-        } else if (rest >= int(mb)) {
-            q++;
-            rest -= int(mb);
-        }
-    }
-    const uint twice = uint(rest) << 1;
-    if (twice > mb || (twice == mb && (q & 1u) != 0u))
+    const int off = int(floor(float(rest) * inverse + 0.5));
+    q += uint(off);
+    rest -= off * int(mb);
+    // The last guess may have gone wrong near the half only, by one.
+    const int twice = 2 * rest, odd = int(q & 1u);
+    if (twice > int(mb) - odd)
         q++;
+    else if (twice < odd - int(mb))
+        q--;
 
     const int exponent = ea - eb + 127;
     if (exponent <= 0 || exponent >= 254)
