@@ -132,14 +132,14 @@ static void look_at(qvk__gpu_caps *caps, op_device_view view)
 }
 
 qvk_status op_device_plan_call(op_device *device, const qvk__graph *graph, const op_values *values,
-                               op_device_view view, int family, op_device_plan *plan, qvk_error *err)
+                               op_device_view view, const qvk__linear_tuning *tuning, op_device_plan *plan,
+                               qvk_error *err)
 {
     const qvk__node *node = &graph->nodes.data[0];
     const qvk__plan_fn fn = qvk__plan_of(node->op);
-    const qvk__linear_tuning tuning = {.family = family};
     test_planner planner = {
         .base = {.graph = graph,
-                 .linear_tuning = family ? &tuning : NULL,
+                 .linear_tuning = tuning,
                  .desc = planner_desc,
                  .symbol = planner_symbol,
                  .constant = planner_constant,

@@ -4,6 +4,7 @@
 
 #include "gpu/gpu.h"
 #include "kernels/kernels.h"
+#include "kernels/linear.h"
 
 #define OP_MAX_VALUES     48
 #define OP_MAX_DISPATCHES 64
@@ -41,9 +42,10 @@ typedef enum op_device_view {
     OP_DEVICE_VIEWS
 } op_device_view;
 
-/* Plans the graph's only node. family: of linears, a qvk__linear_family to take where it fits; 0: any. */
+/* Plans the graph's only node. tuning: shapes asked of linears, NULL: the planner's own choice. */
 qvk_status op_device_plan_call(op_device *device, const qvk__graph *graph, const op_values *values,
-                               op_device_view view, int family, op_device_plan *plan, qvk_error *err);
+                               op_device_view view, const qvk__linear_tuning *tuning, op_device_plan *plan,
+                               qvk_error *err);
 void op_device_plan_free(op_device *device, op_device_plan *plan);
 /* Names of the kernels in order, "a b c". */
 void op_device_plan_names(const op_device_plan *plan, char *out, size_t bytes);

@@ -63,6 +63,11 @@ op_device *op_harness_device(op_harness *harness)
     return harness->device;
 }
 
+const qvk__gpu_caps *op_harness_caps(const op_harness *harness)
+{
+    return qvk__gpu_caps_of(op_device_gpu(harness->device));
+}
+
 const char *op_harness_kernels(const op_harness *harness)
 {
     return harness->kernels;
@@ -316,10 +321,13 @@ void op_call_check(op_call *call, const char *what, test_tolerance tolerance)
     it.n_outs = op_call_into_graph(call, &it.graph, &it.values, &it.first);
     for (int family = 0; family < OP_FAMILIES; family++)
         for (op_device_view view = OP_DEVICE_AS_IT_IS; view < OP_DEVICE_VIEWS; view++) {
+            const qvk__linear_tuning tuning = {.family = family, .coopmat = call->tile};
             op_device_plan plan;
-            if (family > 0 && !(call->families >> family & 1))
+            if (family > 0 ? !(call->families >> family & 1) : call->tile.warps_m > 0)
                 continue;
-            must(op_device_plan_call(device, &it.graph, &it.values, view, family, &plan, &test_err), what);
+            must(op_device_plan_call(device, &it.graph, &it.values, view, family ? &tuning : NULL, &plan,
+                                     &test_err),
+                 what);
             op_device_plan_names(&plan, call->harness->kernels, sizeof call->harness->kernels);
             if (!was_seen(&it))
                 check_plan(&it, &plan, what, tolerance);
@@ -337,8 +345,8 @@ void op_call_check_fallback(op_call *call, const char *what)
 
     qvk__graph_init(&graph);
     op_call_into_graph(call, &graph, &values, &first);
-    const qvk_status status =
-        op_device_plan_call(call->harness->device, &graph, &values, OP_DEVICE_AS_IT_IS, 0, &plan, &test_err);
+    const qvk_status status = op_device_plan_call(call->harness->device, &graph, &values, OP_DEVICE_AS_IT_IS,
+                                                  NULL, &plan, &test_err);
     if (status != QVK_UNSUPPORTED)
         fail_msg("%s: planned with status %s, expected UNSUPPORTED", what, qvk_status_name(status));
     qvk__graph_finish(&graph);

@@ -40,6 +40,8 @@ typedef struct op_call {
     uint32_t symbols;   /* bit i: integer argument i is a symbolic value of the graph */
     uint32_t unread;    /* bit i: output i is not compared */
     uint32_t families;  /* bit i: planned once more with family i of linears (qvk__linear_family) asked for */
+    qvk__coopmat_tile
+        tile; /* of cooperative matrices: planned with those families alone; zeros: the planner's own */
 } op_call;
 
 op_call op_call_begin(op_harness *harness, qvk__op op);
@@ -70,6 +72,9 @@ void op_call_check(op_call *call, const char *what, test_tolerance tolerance);
 void op_call_check_fallback(op_call *call, const char *what);
 /* Kernels of the last checked call, as they ran last: "a b c". */
 const char *op_harness_kernels(const op_harness *harness);
+
+/* What the device under test can do. */
+const qvk__gpu_caps *op_harness_caps(const op_harness *harness);
 
 /* Frees the tensors of all calls so far. */
 void op_harness_reset(op_harness *harness);

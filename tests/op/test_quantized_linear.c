@@ -3,21 +3,8 @@
 #include <stdio.h>
 
 #include "core/dtype.h"
-#include "op_harness.h"
+#include "linear_cases.h"
 #include "reference/reference.h"
-
-/* Float32 sums of k products in another order, results of size about one. */
-static const test_tolerance FLOAT_SUM = {"float32 sums in another order", 2e-5, 1e-5};
-/* The same stored as fp16. */
-static const test_tolerance HALF_SUM = {"float32 sums stored as fp16", 1e-3, 1e-3};
-/* Integer sums exact; the groups' float32 sum may be cut differently. */
-static const test_tolerance GROUP_SUM = {"exact sums, groups added in another order", 4e-6, 2e-6};
-
-typedef struct linear_case {
-    int64_t m, n, k, group; /* group 0: per channel */
-    qvk_dtype dtype;
-    bool bias;
-} linear_case;
 
 static const linear_case cases[] = {
     {1, 1, 1, 1, QVK_DTYPE_F32, true},
@@ -45,60 +32,6 @@ static const linear_case cases[] = {
     {1, 16, 5152, 0, QVK_DTYPE_F32, false},
 };
 
-static int64_t group_of(const linear_case *c)
-{
-    return c->group ? c->group : c->k;
-}
-
-static int64_t groups_of(const linear_case *c)
-{
-    return (c->k + group_of(c) - 1) / group_of(c);
-}
-
-static void describe(const linear_case *c, const char *what, char out[128])
-{
-    snprintf(out, 128, "%s M=%d N=%d K=%d group %d %s%s", what, (int)c->m, (int)c->n, (int)c->k,
-             (int)c->group, qvk_dtype_name(c->dtype), c->bias ? " bias" : "");
-}
-
-/* Scales such that results are of size about one. */
-static void fill_scales(qvk_tensor *scales, test_rng *rng, int64_t k, float largest)
-{
-    for (int64_t i = 0; i < qvk_tensor_numel(scales); i++)
-        qvk__reference_set(scales, i,
-                           (double)(test_rng_uniform(rng, 0.5f, 1.5f) / (largest * sqrtf((float)k))));
-}
-
-static void add_weights(op_call *call, test_rng *rng, const linear_case *c, int bits)
-{
-    if (bits == 8)
-        op_arg_constant(call, rng, QVK_DTYPE_I8, OP_SHAPE(c->n, c->k), -128, 127);
-    else
-        op_arg_constant(call, rng, QVK_DTYPE_U8, OP_SHAPE(c->n, (c->k + 7) / 8 * 4), 0, 255);
-}
-
-static void add_scales(op_call *call, test_rng *rng, const linear_case *c, int bits)
-{
-    /* The exporter pads to a multiple of four; other producers do not. */
-    const int64_t width = c->n % 2 ? (c->n + 3) / 4 * 4 : c->n;
-
-    fill_scales(op_arg_constant(call, rng, c->dtype, OP_SHAPE(groups_of(c), width), 0, 0), rng, c->k,
-                bits == 8 ? 64.0f : 4.0f);
-}
-
-static void add_bias(op_call *call, test_rng *rng, const linear_case *c)
-{
-    if (c->bias)
-        op_arg_constant(call, rng, c->dtype, OP_SHAPE(c->n), 0, 0);
-    else
-        op_arg_none(call);
-}
-
-static test_tolerance tolerance_of(const linear_case *c, test_tolerance otherwise)
-{
-    return c->dtype == QVK_DTYPE_F16 ? HALF_SUM : otherwise;
-}
-
 static void weight_only(void **state)
 {
     test_rng rng = test_rng_seed(21);
@@ -110,12 +43,12 @@ static void weight_only(void **state)
             op_call call =
                 op_call_begin(*state, bits == 8 ? QVK__OP_QVK_LINEAR_Q8GSW : QVK__OP_ET_LINEAR_Q4GSW);
             op_arg_random(&call, &rng, c->dtype, OP_SHAPE(c->m, c->k), 0, 0);
-            add_weights(&call, &rng, c, bits);
-            add_scales(&call, &rng, c, bits);
-            op_arg(&call, qvk__arg_from_int(group_of(c)));
-            add_bias(&call, &rng, c);
-            describe(c, "weight only", what);
-            op_call_check(&call, what, tolerance_of(c, FLOAT_SUM));
+            linear_add_weights(&call, &rng, c, bits);
+            linear_add_scales(&call, &rng, c, bits);
+            op_arg(&call, qvk__arg_from_int(linear_group_of(c)));
+            linear_add_bias(&call, &rng, c);
+            linear_describe(c, "weight only", what);
+            op_call_check(&call, what, linear_tolerance_of(c, LINEAR_FLOAT_SUM));
             op_harness_reset(*state);
         }
 }
@@ -131,11 +64,11 @@ static void extreme_case(void *state, test_rng *rng, qvk_dtype dtype, int bits, 
     for (int64_t k = 64; k < 96; k++)
         qvk__reference_set(x, k, 0.0);
     qvk__reference_set(x, 70, extreme);
-    add_weights(&call, rng, &c, bits);
-    add_scales(&call, rng, &c, bits);
+    linear_add_weights(&call, rng, &c, bits);
+    linear_add_scales(&call, rng, &c, bits);
     op_arg(&call, qvk__arg_from_int(c.group));
-    add_bias(&call, rng, &c);
-    op_call_check(&call, "extremes", tolerance_of(&c, FLOAT_SUM));
+    linear_add_bias(&call, rng, &c);
+    op_call_check(&call, "extremes", linear_tolerance_of(&c, LINEAR_FLOAT_SUM));
     op_harness_reset(state);
 }
 
@@ -163,16 +96,16 @@ static void per_channel(void **state)
         op_call call = op_call_begin(*state, QVK__OP_PRIV_WEIGHT_INT8PACK_MM);
         op_arg_random(&call, &rng, c->dtype, OP_SHAPE(c->m, c->k), 0, 0);
         op_arg_constant(&call, &rng, QVK_DTYPE_I8, OP_SHAPE(c->n, c->k), -128, 127);
-        fill_scales(op_arg_constant(&call, &rng, c->dtype, OP_SHAPE(c->n), 0, 0), &rng, c->k, 64.0f);
-        describe(c, "int8pack", what);
-        op_call_check(&call, what, tolerance_of(c, FLOAT_SUM));
+        linear_fill_scales(op_arg_constant(&call, &rng, c->dtype, OP_SHAPE(c->n), 0, 0), &rng, c->k, 64.0f);
+        linear_describe(c, "int8pack", what);
+        op_call_check(&call, what, linear_tolerance_of(c, LINEAR_FLOAT_SUM));
 
         call = op_call_begin(*state, QVK__OP_ET_LINEAR_QCS4W);
         op_arg_random(&call, &rng, c->dtype, OP_SHAPE(c->m, c->k), 0, 0);
         op_arg_constant(&call, &rng, QVK_DTYPE_U8, OP_SHAPE(c->n, (c->k + 1) / 2), 0, 255);
-        fill_scales(op_arg_constant(&call, &rng, c->dtype, OP_SHAPE(c->n), 0, 0), &rng, c->k, 4.0f);
-        describe(c, "qcs4w", what);
-        op_call_check(&call, what, tolerance_of(c, FLOAT_SUM));
+        linear_fill_scales(op_arg_constant(&call, &rng, c->dtype, OP_SHAPE(c->n), 0, 0), &rng, c->k, 4.0f);
+        linear_describe(c, "qcs4w", what);
+        op_call_check(&call, what, linear_tolerance_of(c, LINEAR_FLOAT_SUM));
         op_harness_reset(*state);
     }
 }
@@ -189,16 +122,16 @@ static void dynamic_case(void *state, test_rng *rng, const linear_case *c, int b
     for (int64_t m = 0; m < rows; m++)
         qvk__reference_set(scales, m, (double)test_rng_uniform(rng, 0.01f, 0.03f));
     op_arg_random(&call, rng, per_tensor ? QVK_DTYPE_I32 : QVK_DTYPE_I8, OP_SHAPE(rows), -128, 127);
-    add_weights(&call, rng, c, bits);
+    linear_add_weights(&call, rng, c, bits);
     if (bits == 8)
         op_arg_none(&call);
     else
-        op_arg_constant(&call, rng, QVK_DTYPE_I32, OP_SHAPE(groups_of(c), (c->n + 7) / 8 * 8), 0, 0);
-    add_scales(&call, rng, c, bits);
-    op_arg(&call, qvk__arg_from_int(group_of(c)));
-    add_bias(&call, rng, c);
-    describe(c, per_tensor ? "dynamic per tensor" : "dynamic", what);
-    op_call_check(&call, what, tolerance_of(c, GROUP_SUM));
+        op_arg_constant(&call, rng, QVK_DTYPE_I32, OP_SHAPE(linear_groups_of(c), (c->n + 7) / 8 * 8), 0, 0);
+    linear_add_scales(&call, rng, c, bits);
+    op_arg(&call, qvk__arg_from_int(linear_group_of(c)));
+    linear_add_bias(&call, rng, c);
+    linear_describe(c, per_tensor ? "dynamic per tensor" : "dynamic", what);
+    op_call_check(&call, what, linear_tolerance_of(c, LINEAR_GROUP_SUM));
     op_harness_reset(state);
 }
 
@@ -229,12 +162,12 @@ static void chosen_activations(void **state)
             }
             if (c->m > 3)
                 qvk__reference_set(x, 4 * c->k - 1, NAN);
-            add_weights(&call, &rng, c, bits);
-            add_scales(&call, &rng, c, bits);
-            op_arg(&call, qvk__arg_from_int(group_of(c)));
-            add_bias(&call, &rng, c);
-            describe(c, "chosen", what);
-            op_call_check(&call, what, tolerance_of(c, GROUP_SUM));
+            linear_add_weights(&call, &rng, c, bits);
+            linear_add_scales(&call, &rng, c, bits);
+            op_arg(&call, qvk__arg_from_int(linear_group_of(c)));
+            linear_add_bias(&call, &rng, c);
+            linear_describe(c, "chosen", what);
+            op_call_check(&call, what, linear_tolerance_of(c, LINEAR_GROUP_SUM));
             op_harness_reset(*state);
         }
 }
@@ -256,12 +189,12 @@ static void dynamic_rows_that_are_not_finite(void **state)
             ((int8_t *)zero_points->data)[m] = m == 3 ? 0 : -128;
         }
         ((float *)x->data)[1] = INFINITY;
-        add_weights(&call, &rng, &c, 4);
+        linear_add_weights(&call, &rng, &c, 4);
         op_arg_constant(&call, &rng, QVK_DTYPE_I32, OP_SHAPE(2, 24), 0, 0);
-        add_scales(&call, &rng, &c, 4);
+        linear_add_scales(&call, &rng, &c, 4);
         op_arg(&call, qvk__arg_from_int(32));
-        add_bias(&call, &rng, &c);
-        op_call_check(&call, "not finite", GROUP_SUM);
+        linear_add_bias(&call, &rng, &c);
+        op_call_check(&call, "not finite", LINEAR_GROUP_SUM);
         op_harness_reset(*state);
     }
 }
@@ -281,13 +214,13 @@ static void static_activations(void **state)
             op_arg(&call, qvk__arg_from_int(test_rng_range(&rng, -128, 127)));
             op_arg_constant(&call, &rng, QVK_DTYPE_I8, OP_SHAPE(c->n, c->k), -127, 127);
             op_arg_constant(&call, &rng, QVK_DTYPE_I32, OP_SHAPE((c->n + 3) / 4 * 4), 0, 0);
-            fill_scales(op_arg_constant(&call, &rng, c->dtype, OP_SHAPE((c->n + 3) / 4 * 4), 0, 0), &rng,
-                        c->k, 64.0f);
+            linear_fill_scales(op_arg_constant(&call, &rng, c->dtype, OP_SHAPE((c->n + 3) / 4 * 4), 0, 0),
+                               &rng, c->k, 64.0f);
             op_arg(&call, qvk__arg_from_float(0.025));
             op_arg(&call, qvk__arg_from_int(relu ? -100 : 5));
-            add_bias(&call, &rng, c);
+            linear_add_bias(&call, &rng, c);
             op_arg_string(&call, relu ? "relu" : "none");
-            describe(c, relu ? "static, relu" : "static", what);
+            linear_describe(c, relu ? "static, relu" : "static", what);
             op_call_check(&call, what, TEST_EXACT);
             op_harness_reset(*state);
         }
@@ -308,9 +241,10 @@ static void static_activations_float_out(void **state)
             op_arg(&call, qvk__arg_from_int(-9));
             op_arg_constant(&call, &rng, QVK_DTYPE_I8, OP_SHAPE(c->n, c->k), -127, 127);
             op_arg_constant(&call, &rng, QVK_DTYPE_I32, OP_SHAPE(c->n), 0, 0);
-            fill_scales(op_arg_constant(&call, &rng, QVK_DTYPE_F32, OP_SHAPE(c->n), 0, 0), &rng, c->k, 64.0f);
-            add_bias(&call, &rng, c);
-            describe(c, "static, float out", what);
+            linear_fill_scales(op_arg_constant(&call, &rng, QVK_DTYPE_F32, OP_SHAPE(c->n), 0, 0), &rng, c->k,
+                               64.0f);
+            linear_add_bias(&call, &rng, c);
+            linear_describe(c, "static, float out", what);
             op_call_check(&call, what, TEST_EXACT);
             op_harness_reset(*state);
         }
@@ -325,11 +259,11 @@ static void leading_dimensions(void **state)
         const linear_case c = {6, 10, 24, 8, QVK_DTYPE_F32, true};
         op_call call = op_call_begin(*state, QVK__OP_ET_LINEAR_Q4GSW);
         op_arg_random(&call, &rng, QVK_DTYPE_F32, shapes[i], 0, 0);
-        add_weights(&call, &rng, &c, 4);
-        add_scales(&call, &rng, &c, 4);
+        linear_add_weights(&call, &rng, &c, 4);
+        linear_add_scales(&call, &rng, &c, 4);
         op_arg(&call, qvk__arg_from_int(8));
-        add_bias(&call, &rng, &c);
-        op_call_check(&call, "rank", FLOAT_SUM);
+        linear_add_bias(&call, &rng, &c);
+        op_call_check(&call, "rank", LINEAR_FLOAT_SUM);
         op_harness_reset(*state);
     }
 }
