@@ -7,6 +7,7 @@
  *                [--shape NxK,...] [--model llama-3.2-1b,...] [--m 1,128,...|all]
  *                [--layers L] [--together T] [--runs R] [--cold MB] [--json FILE]
  *                [--sweep row|mv|coopmat|splits|TILE,...|none] [--family 1..7]
+ *                [--norm here|apart]
  *
  * --shape    weights to time; --model adds the linears of named models (bench/models.def)
  * --m        rows of activations; all: 1,2,4,8,16,32,128,512,2048
@@ -14,6 +15,7 @@
  * --together neighbours of the chain that do not wait for each other, as q, k and v; times are a layer's
  * share
  * --sweep    a kernel's shapes; TILE: warps_m.warps_n.frags_m.frags_n.buffers.parts on cooperative matrices
+ * --norm     an RMS norm before the linear; apart: always by a dispatch of its own
  * --cold     MB that the copies of the weights take together at least
  * --json     the same lines in a file
  */
@@ -32,7 +34,7 @@
 #define ALL_ROWS "1,2,4,8,16,32,128,512,2048"
 
 typedef struct options {
-    const char *device, *schemes, *shapes, *models, *rows, *sweep, *json;
+    const char *device, *schemes, *shapes, *models, *rows, *sweep, *json, *norm;
     qvk_dtype act;
     int64_t group;
     uint32_t layers, together, runs, cold_mb;
@@ -219,7 +221,8 @@ static qvk_status sweep_tiles(qvk__gpu *gpu, const options *o, layer *l, const c
 
 static qvk_status run_layer(qvk__gpu *gpu, const options *o, layer *l, qvk_error *err)
 {
-    const qvk__linear_tuning tuning = {.family = o->family};
+    const qvk__linear_tuning tuning = {.family = o->family,
+                                       .norm_apart = o->norm && strcmp(o->norm, "apart") == 0};
 
     if (strcmp(o->sweep, "row") == 0)
         return sweep_row(gpu, o, l, err);
@@ -231,7 +234,7 @@ static qvk_status run_layer(qvk__gpu *gpu, const options *o, layer *l, qvk_error
         return sweep_tiles(gpu, o, l, COOPMAT_TILES, err);
     if (o->sweep[0] >= '0' && o->sweep[0] <= '9')
         return sweep_tiles(gpu, o, l, o->sweep, err);
-    return measure(gpu, o, l, o->family ? &tuning : NULL, err);
+    return measure(gpu, o, l, o->family || tuning.norm_apart ? &tuning : NULL, err);
 }
 
 static bool lists(const char *list, const char *name)
@@ -261,7 +264,8 @@ static qvk_status run_shape(qvk__gpu *gpu, const options *o, const model_row *sh
             continue;
         for (const char *m = rows; *m; m = next(m)) {
             layer l;
-            layer_make(&l, &linear_schemes[s], o->act, atoll(m), shape->N, shape->K, o->group);
+            layer_make(&l, &linear_schemes[s], o->act, atoll(m), shape->N, shape->K, o->group,
+                       o->norm != NULL);
             l.model = model;
             l.names = shape->layers;
             l.count = shape->count;
@@ -352,6 +356,8 @@ static bool read_options(int argc, char **argv, options *o)
             o->sweep = value;
         else if (strcmp(name, "--json") == 0)
             o->json = value;
+        else if (strcmp(name, "--norm") == 0)
+            o->norm = value;
         else if (strcmp(name, "--family") == 0)
             o->family = atoi(value);
         else

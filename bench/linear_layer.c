@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/dtype.h"
+#include "core/semantics.h"
 #include "reference/reference.h"
 
 #define SAMPLE_ROWS    4
@@ -38,6 +39,8 @@ static void fill(layer *l)
 {
     for (int64_t i = 0; i < l->M * l->K; i++)
         qvk__reference_set(&l->values[LAYER_X], i, (double)random_float());
+    for (int64_t i = 0; i < l->K; i++)
+        qvk__reference_set(&l->values[LAYER_NORM], i, 1.0 + 0.5 * (double)random_float());
     uint64_t *words = l->values[LAYER_WEIGHTS].data;
     for (uint64_t i = 0; i < qvk_tensor_bytes(&l->values[LAYER_WEIGHTS]) / 8; i++)
         words[i] = random_bits();
@@ -47,30 +50,39 @@ static void fill(layer *l)
             (double)((1.5f + random_float()) / (l->scheme->bits == 4 ? 4.0f : 64.0f) / sqrtf((float)l->K)));
 }
 
-/* Operators by [dynamic][8 bits]; the dynamic ones choose their scales, as in a loaded program. */
+/* Operators by [dynamic][8 bits], as in a loaded program: the dynamic ones choose their scales. */
 static const qvk__op ops[2][2] = {{QVK__OP_ET_LINEAR_Q4GSW, QVK__OP_QVK_LINEAR_Q8GSW},
                                   {QVK__OP_QVK_LINEAR_D8_Q4GSW, QVK__OP_QVK_LINEAR_D8_Q8GSW}};
 
+static const qvk__op fused_ops[2][2] = {
+    {QVK__OP_QVK_FUSED_LINEAR_Q4GSW, QVK__OP_QVK_FUSED_LINEAR_Q8GSW},
+    {QVK__OP_QVK_FUSED_LINEAR_D8_Q4GSW, QVK__OP_QVK_FUSED_LINEAR_D8_Q8GSW}};
+
 static void add_linear(layer *l)
 {
-    const qvk__arg args[] = {qvk__arg_from_value(LAYER_X),
-                             qvk__arg_from_value(LAYER_WEIGHTS),
-                             qvk__arg_from_value(LAYER_SCALES),
-                             qvk__arg_from_int(l->group ? l->group : l->K),
-                             {0}};
+    qvk__arg args[QVK__FUSED_ARGS] = {qvk__arg_from_value(LAYER_X), qvk__arg_from_value(LAYER_WEIGHTS),
+                                      qvk__arg_from_value(LAYER_SCALES),
+                                      qvk__arg_from_int(l->group ? l->group : l->K)};
+    const bool dynamic = l->scheme->dynamic, is_8bit = l->scheme->bits == 8;
     const int32_t y = LAYER_Y;
 
-    qvk__graph_add_node(&l->graph, ops[l->scheme->dynamic][l->scheme->bits == 8], "linear", args, 5, &y, 1);
+    args[QVK__FUSED_NORM_WEIGHT] = qvk__arg_from_value(LAYER_NORM);
+    args[QVK__FUSED_NORM_EPS] = qvk__arg_from_float(1e-5);
+    args[QVK__FUSED_NORM_ROUNDING] = qvk__arg_from_int(QVK__RMS_ROUND_NORMALIZED);
+    qvk__graph_add_node(&l->graph, (l->norm ? fused_ops : ops)[dynamic][is_8bit], "linear", args,
+                        l->norm ? QVK__FUSED_ARGS : 5, &y, 1);
 }
 
-void layer_make(layer *l, const scheme *s, qvk_dtype act, int64_t M, int64_t N, int64_t K, int64_t group)
+void layer_make(layer *l, const scheme *s, qvk_dtype act, int64_t M, int64_t N, int64_t K, int64_t group,
+                bool norm)
 {
-    *l = (layer){.scheme = s, .M = M, .N = N, .K = K, .group = group, .act = act};
+    *l = (layer){.scheme = s, .M = M, .N = N, .K = K, .group = group, .act = act, .norm = norm};
     const int64_t groups = group ? (K + group - 1) / group : 1;
     set_tensor(&l->values[LAYER_X], act, 2, M, K, true);
     set_tensor(&l->values[LAYER_WEIGHTS], s->bits == 4 ? QVK_DTYPE_U8 : QVK_DTYPE_I8, 2, N,
                s->bits == 4 ? (K + 7) / 8 * 4 : K, true);
     set_tensor(&l->values[LAYER_SCALES], QVK_DTYPE_F32, 2, groups, N, true);
+    set_tensor(&l->values[LAYER_NORM], act, 1, K, 0, true);
     set_tensor(&l->values[LAYER_Y], act, 2, M, N, false);
     fill(l);
     qvk__graph_init(&l->graph);
@@ -113,7 +125,9 @@ double layer_ops(const layer *l)
 static void cut_layer(const layer *l, const int64_t *rows, int64_t n_rows, int64_t first, int64_t columns,
                       layer *small)
 {
-    layer_make(small, l->scheme, l->act, n_rows, columns, l->K, l->group);
+    layer_make(small, l->scheme, l->act, n_rows, columns, l->K, l->group, l->norm);
+    memcpy(small->values[LAYER_NORM].data, l->values[LAYER_NORM].data,
+           qvk_tensor_bytes(&l->values[LAYER_NORM]));
     const size_t row_bytes = (size_t)l->K * qvk_dtype_bytes(l->act);
     const size_t weight_bytes = qvk_tensor_bytes(&l->values[LAYER_WEIGHTS]) / (size_t)l->N;
     for (int64_t i = 0; i < n_rows; i++)

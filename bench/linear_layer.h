@@ -13,7 +13,7 @@ typedef struct scheme {
 extern const scheme linear_schemes[4];
 
 /* A layer's values, in the order of its graph's. */
-enum { LAYER_X, LAYER_WEIGHTS, LAYER_SCALES, LAYER_Y, LAYER_N_VALUES };
+enum { LAYER_X, LAYER_WEIGHTS, LAYER_SCALES, LAYER_NORM, LAYER_Y, LAYER_N_VALUES };
 
 typedef struct layer {
     const scheme *scheme;
@@ -21,12 +21,14 @@ typedef struct layer {
     const char *model, *names; /* which model's which layers these are; NULL: nobody's */
     int count;                 /* of them in the model */
     qvk_dtype act;
+    bool norm; /* activations are normalized first, as Llama does; LAYER_NORM is the weight */
     qvk__graph graph;
     qvk__constant constants[LAYER_N_VALUES];
     qvk_tensor values[LAYER_N_VALUES]; /* Y without data */
 } layer;
 
-void layer_make(layer *l, const scheme *s, qvk_dtype act, int64_t M, int64_t N, int64_t K, int64_t group);
+void layer_make(layer *l, const scheme *s, qvk_dtype act, int64_t M, int64_t N, int64_t K, int64_t group,
+                bool norm);
 void layer_free(layer *l);
 
 /* Weights, scales, activations and results, each once; multiplications and additions. */
