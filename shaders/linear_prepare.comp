@@ -59,6 +59,16 @@ layout(set = 0, binding = 1) readonly buffer X_words
 {
     uint x_words[];
 };
+layout(set = 0, binding = 1) readonly buffer X_fours
+{
+#if X == 1
+    uvec4 x_fours[];
+#elif X == 2
+    uvec2 x_fours[];
+#else
+    uint x_fours[];
+#endif
+};
 #if RANGE
 layout(set = 0, binding = 2) readonly buffer NormWeights
 {
@@ -107,13 +117,13 @@ vec4 load4(uint row, uint k)
 {
     // Whole words, when the columns are where they were and rows start at words.
     if (group_padded == group_size && k + 4u <= k_source && row < n_rows && (k_source & 3u) == 0u) {
-        const uint at = row * k_source + k;
+        const uint at = (row * k_source + k) / 4u;
 #if X == 1
-        return uintBitsToFloat(uvec4(x_words[at], x_words[at + 1u], x_words[at + 2u], x_words[at + 3u]));
+        return uintBitsToFloat(x_fours[at]);
 #elif X == 2
-        return vec4(unpackHalf2x16(x_words[at >> 1]), unpackHalf2x16(x_words[(at >> 1) + 1u]));
+        return vec4(unpackHalf2x16(x_fours[at].x), unpackHalf2x16(x_fours[at].y));
 #else
-        return vec4(unpack_bytes(x_words[at >> 2]));
+        return vec4(unpack_bytes(x_fours[at]));
 #endif
     }
     return vec4(load(row, k), load(row, k + 1u), load(row, k + 2u), load(row, k + 3u));
@@ -129,6 +139,7 @@ struct Quantizer
 #if RANGE
 #if RANGE == 1
 shared vec2 shared_range[THREADS];
+shared vec3 shared_quantizer; // of the row: scale, its inverse, zero point
 #endif
 
 // Sum over the work group.
@@ -206,8 +217,18 @@ Quantizer quantizer_of(uint row)
 {
     const float rstd = rstd_of(row);
     const vec2 range = range_of(row, rstd);
+#if RANGE == 1
+    // One invocation for all: exact divisions are long.
+    if (gl_LocalInvocationIndex == 0u) {
+        const float scale = int8_scale(range, X == 2);
+        shared_quantizer = vec3(scale, exact_div(1.0, scale), int8_zero_point(range, scale, X == 2));
+    }
+    barrier();
+    return Quantizer(shared_quantizer.x, shared_quantizer.y, shared_quantizer.z, rstd);
+#else
     const float scale = int8_scale(range, X == 2);
     return Quantizer(scale, exact_div(1.0, scale), int8_zero_point(range, scale, X == 2), rstd);
+#endif
 }
 #else
 Quantizer quantizer_of(uint row)
