@@ -15,6 +15,9 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_shuffle : require
+#if ACT >= 4
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
 
 #include "dot8.glsl"
 #include "elements.glsl"
@@ -246,11 +249,12 @@ struct Quantizer
     int zero_point;
 };
 
+// Bits of floats that are not negative are ordered as they are, and whole numbers are compared in one instruction on some
+// devices.
 vec2 range_in_subgroup(vec2 range)
 {
-    [[unroll]] for (uint other = 1u; other < SUBGROUP; other <<= 1)
-        range = vec2(min(range.x, subgroupShuffleXor(range.x, other)), max(range.y, subgroupShuffleXor(range.y, other)));
-    return range;
+    const uint low = subgroupMax(floatBitsToUint(range.x) & 0x7fffffffu);
+    return vec2(-uintBitsToFloat(low), uintBitsToFloat(subgroupMax(floatBitsToUint(range.y) & 0x7fffffffu)));
 }
 
 // largest: bits of the largest magnitude; those of NaN and infinities are above all others.
