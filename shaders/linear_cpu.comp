@@ -15,6 +15,7 @@
 #include "elements.glsl"
 #include "flat_id.glsl"
 #include "linear.glsl"
+#include "linear_gate.glsl"
 #include "linear_residual.glsl"
 
 #define ACT_F32  0
@@ -37,6 +38,7 @@ layout(constant_id = 0) const uint TM = 4u;    // words of activations: rows, or
 layout(constant_id = 1) const uint TN = 4u;    // panels
 // Eights of k between scales inside a step of 64: 1, 2, 4 or 8; 16: groups are whole steps, one or more.
 layout(constant_id = 2) const uint FLUSH = 8u;
+layout(constant_id = 3) const uint GATED = 0u; // 1: two panels make one of the result (linear_gate.glsl); TN is even
 
 const uint ROWS = TM * ROWS_A_WORD;
 const uint RUN = FLUSH < 2u ? FLUSH : 2u; // eights between two looks at the sums of pairs
@@ -186,14 +188,22 @@ void step(uint at)
     }
 }
 
+float result_of(uint row, uint t)
+{
+    const uint n = first_column + (first_panel + t) * PANEL + lane;
+    precise float y = total[row][t] + scales[n_groups * n_padded + n];
+    return y;
+}
+
 void store()
 {
-    [[unroll]] for (uint t = 0u; t < TN; t++) {
+    [[unroll]] for (uint t = 0u; t < TN; t += 1u + GATED) {
         const uint n = first_column + (first_panel + t) * PANEL + lane;
-        const float bias = scales[n_groups * n_padded + n];
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            precise float y = total[r][t] + bias;
-            const uint at = (first_row + r) * n_columns + n;
+            const uint at = (first_row + r) * n_columns + (GATED != 0u ? gated_column(n) : n);
+            float y = result_of(r, t);
+            if (GATED != 0u)
+                y = gated(y, result_of(r, (t + 1u) % TN));
             if (first_row + r < n_rows && n < last_column)
                 result[at] = add_residual(y, at);
         }

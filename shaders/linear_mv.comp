@@ -12,6 +12,7 @@
 #include "elements.glsl"
 #include "flat_id.glsl"
 #include "linear.glsl"
+#include "linear_gate.glsl"
 #include "linear_word.glsl"
 
 #define IS_INT (ACT == 3)
@@ -35,6 +36,7 @@ layout(constant_id = 2) const uint ROWS = 1u;            // n_rows
 layout(constant_id = 3) const uint WORDS_PER_SCALE = 4u; // 1, 2 or 4
 layout(constant_id = 4) const uint ONE_GROUP = 0u;       // int8: sums stay integers to the end
 layout(constant_id = 5) const uint SUBGROUP = 32u;
+layout(constant_id = 6) const uint GATED = 0u; // 1: two columns of sums make one of the result (linear_gate.glsl)
 
 const uint SLOTS = THREADS / PANEL;
 const uint SUBGROUPS = THREADS / SUBGROUP;
@@ -216,8 +218,10 @@ void store_word(uint index, uint first_panel)
 #endif
 {
     const uint shift = elements_shift(out_type), per_word = 1u << shift;
-    const uint words = PANELS * PANEL >> shift, m = index / words, first = index % words << shift;
+    const uint words = PANELS * PANEL >> GATED >> shift, m = index / words, first_result = index % words << shift;
+    const uint first = GATED != 0u ? gate_column(first_result) : first_result;
     const uint first_n = first_column + first_panel * PANEL + first;
+    const uint first_at = m * n_columns + (GATED != 0u ? gated_column(first_n) : first_n);
     uint word = 0u;
     if (first_n >= last_column)
         return;
@@ -226,17 +230,18 @@ void store_word(uint index, uint first_panel)
     [[unroll]] for (uint r = 1u; r < ROWS; r++)
         if (r == m)
             quantizer = quantizers[r];
+#define RESULT_OF(panel, n) result_of(panel, m, column % PANEL, n, quantizer)
+#else
+#define RESULT_OF(panel, n) result_of(panel, m, column % PANEL, n)
 #endif
     for (uint i = 0u; i < per_word; i++) {
         const uint column = first + i, n = min(first_n + i, n_padded - 1u);
-#if IS_INT
-        const float y = result_of(column / PANEL, m, column % PANEL, n, quantizer);
-#else
-        const float y = result_of(column / PANEL, m, column % PANEL, n);
-#endif
-        word |= word_part(y, m * n_columns + first_n + i, i);
+        float y = RESULT_OF(column / PANEL, n);
+        if (GATED != 0u)
+            y = gated(y, RESULT_OF(column / PANEL + 1u, n + PANEL));
+        word |= word_part(y, first_at + i, i);
     }
-    result_words[(m * n_columns + first_n) >> shift] = word;
+    result_words[first_at >> shift] = word;
 }
 
 void main()
@@ -320,7 +325,7 @@ void main()
 #endif
         }
     barrier();
-    for (uint i = gl_LocalInvocationIndex; i < SUMS >> elements_shift(out_type); i += THREADS)
+    for (uint i = gl_LocalInvocationIndex; i < SUMS >> GATED >> elements_shift(out_type); i += THREADS)
 #if IS_INT
         store_word(i, first_panel, quantizers);
 #else

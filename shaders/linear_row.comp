@@ -23,6 +23,7 @@
 #include "elements.glsl"
 #include "flat_id.glsl"
 #include "linear.glsl"
+#include "linear_gate.glsl"
 #include "linear_word.glsl"
 #include "qint8.glsl"
 #include "qparams.glsl"
@@ -54,6 +55,7 @@ layout(constant_id = 5) const uint SUBGROUP = 32u;
 layout(constant_id = 6) const uint NORM = 0u;
 layout(constant_id = 7) const uint ROUNDING = 0u;
 layout(constant_id = 8) const uint KEPT = 1u; // with NORM: units of an invocation, which stay in its registers
+layout(constant_id = 9) const uint GATED = 0u; // 1: two columns of sums make one of the result (linear_gate.glsl)
 
 const uint SLOTS = THREADS / PANEL;
 const uint SUBGROUPS = THREADS / SUBGROUP;
@@ -516,21 +518,25 @@ void main()
     }
     barrier();
 
+#if IS_INT
+#define RESULT_OF(column, n) result_of(column, n, quantizer)
+#else
+#define RESULT_OF(column, n) result_of(column, n)
+#endif
     // A word of the result each: a float32, two float16 or four int8.
     const uint shift = elements_shift(out_type);
-    for (uint i = gl_LocalInvocationIndex; i < SUMS >> shift; i += THREADS) {
-        const uint column = i << shift, n = first_column + first_panel * PANEL + column;
+    for (uint i = gl_LocalInvocationIndex; i < SUMS >> GATED >> shift; i += THREADS) {
+        const uint column = GATED != 0u ? gate_column(i << shift) : i << shift;
+        const uint n = first_column + first_panel * PANEL + column, at = GATED != 0u ? gated_column(n) : n;
         uint word = 0u;
         if (n >= last_column)
             continue;
         for (uint e = 0u; e < 1u << shift; e++) {
-#if IS_INT
-            const float y = result_of(column + e, min(n + e, n_padded - 1u), quantizer);
-#else
-            const float y = result_of(column + e, min(n + e, n_padded - 1u));
-#endif
-            word |= word_part(y, n + e, e);
+            float y = RESULT_OF(column + e, min(n + e, n_padded - 1u));
+            if (GATED != 0u)
+                y = gated(y, RESULT_OF(column + PANEL + e, n + PANEL + e));
+            word |= word_part(y, at + e, e);
         }
-        result_words[n >> shift] = word;
+        result_words[at >> shift] = word;
     }
 }

@@ -39,7 +39,7 @@ float unary(uint fn, float x, float p[3])
     case FN_LOG10: return real_log10(x);
     case FN_LOG1P: return real_log1p(x);
     case FN_SIGMOID: return real_sigmoid(x);
-    case FN_SILU: return divide(x, 1.0 + real_exp(-x));
+    case FN_SILU: return real_silu(x);
     case FN_TANH: return real_tanh(x);
     case FN_ERF: return real_erf(x);
     case FN_GELU: return real_gelu(x);

@@ -3,18 +3,9 @@
 #ifndef EXACT_GLSL
 #define EXACT_GLSL
 
+#include "float_bits.glsl"
+
 const uint NAN_BITS = 0x7fc00000u;
-
-// By their bits: compilers may assume that floats are finite.
-bool is_nan(float x)
-{
-    return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u;
-}
-
-bool is_finite(float x)
-{
-    return (floatBitsToUint(x) & 0x7f800000u) != 0x7f800000u;
-}
 
 // a / b rounded to nearest even. Zeros, denormals, infinities and NaN go the device's way, as do results
 // outside of the normal range.

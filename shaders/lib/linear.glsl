@@ -8,6 +8,8 @@
 // other nibble gives bytes k = 0, 4, 1, 5 (low nibbles) and 2, 6, 3, 7: int8 activations for 4-bit weights are kept in
 // that order (PERMUTED of linear_prepare.comp).
 // Scales: float32 [n_groups + 1][n_padded]; the last row is the bias. Padding is zero everywhere.
+// Where one linear is the gate of another (linear_gate.glsl), panels of both take turns, and so do eights of everything that
+// is there for each column.
 // Activations: as linear_prepare.comp leaves them.
 #ifndef LINEAR_GLSL
 #define LINEAR_GLSL

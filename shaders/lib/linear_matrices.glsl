@@ -9,6 +9,7 @@
 #include "elements.glsl"
 #include "flat_id.glsl"
 #include "linear.glsl"
+#include "linear_gate.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 128u; // WARPS_M * WARPS_N * SUBGROUP
@@ -22,6 +23,7 @@ layout(constant_id = 7) const uint ONE_GROUP = 0u;
 layout(constant_id = 8) const uint SCALES = 1u; // a part: 1, or 2 where group_padded is no multiple of it
 layout(constant_id = 9) const uint PARTS = 1u; // of a stage
 layout(constant_id = 10) const uint GROUP = 64u; // group_padded, known beforehand: divisions by it are many
+layout(constant_id = 11) const uint GATED = 0u; // 1: two columns of sums make one of the result (linear_gate.glsl)
 
 const uint TILE_M = WARPS_M * FRAGS_M * 16u;
 const uint TILE_N = WARPS_N * FRAGS_N * 16u;

@@ -3,23 +3,28 @@
 #ifndef LINEAR_MATRIX_END_GLSL
 #define LINEAR_MATRIX_END_GLSL
 
-// A column of the subgroup's matrices, in its part of END_TILE.
+// A column of the subgroup's matrices, in its part of END_TILE. An invocation finishes two quads of a row: neighbours, or a
+// gate's and what it is multiplied with, two quads on.
 void finish_column(uint row, uint column)
 {
+    const uint apart = 1u + GATED;
     for (uint half_row = gl_SubgroupInvocationID; half_row < FRAGS_M * 32u; half_row += SUBGROUP) {
-        const uint m = first_m + row + half_row / 2u;
-        const uint n = first_column + first_n + column + half_row % 2u * 8u;
+        const uint quad = half_row % 2u * (2u - GATED);
+        const uint m = first_m + row + half_row / 2u, n = first_column + first_n + column + quad * 4u;
         if (m >= n_rows || n >= last_column)
             continue;
-        const uint at = gl_SubgroupID * END_QUADS + half_row / 2u * END_ROW + half_row % 2u * 2u;
-        const uvec4 low = END_TILE[at], high = END_TILE[at + 1u];
+        const uint at = gl_SubgroupID * END_QUADS + half_row / 2u * END_ROW + quad;
+        const uvec4 low = END_TILE[at], high = END_TILE[at + apart];
         const Quantizer q = quantizer_of(m);
         vec4 y_low, y_high;
         [[unroll]] for (uint e = 0u; e < 4u; e++) {
             y_low[e] = finish(low[e], min(n + e, n_padded - 1u), q);
-            y_high[e] = finish(high[e], min(n + 4u + e, n_padded - 1u), q);
+            y_high[e] = finish(high[e], min(n + 4u * apart + e, n_padded - 1u), q);
         }
-        store8(m, n, y_low, y_high);
+        if (GATED != 0u)
+            store4(m, gated_column(n), gated4(y_low, y_high));
+        else
+            store8(m, n, y_low, y_high);
     }
 }
 

@@ -4,24 +4,10 @@
 #ifndef REAL_MATH_GLSL
 #define REAL_MATH_GLSL
 
+#include "float_bits.glsl"
+
 #define REAL_INFINITY uintBitsToFloat(0x7f800000u)
 #define REAL_NAN      uintBitsToFloat(0x7fc00000u)
-
-// By bits: a compiler may take for granted that there is no NaN.
-bool is_nan(float x)
-{
-    return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u;
-}
-
-bool is_inf(float x)
-{
-    return (floatBitsToUint(x) & 0x7fffffffu) == 0x7f800000u;
-}
-
-bool is_finite(float x)
-{
-    return (floatBitsToUint(x) & 0x7f800000u) != 0x7f800000u;
-}
 
 float copy_sign(float magnitude, float sign)
 {
@@ -372,6 +358,11 @@ float real_tanh(float x)
 float real_sigmoid(float x)
 {
     return divide(1.0, 1.0 + real_exp(-x));
+}
+
+float real_silu(float x)
+{
+    return divide(x, 1.0 + real_exp(-x));
 }
 
 // For |x| < 1.

@@ -199,12 +199,16 @@ typedef enum qvk__rms_rounding {
     QVK__RMS_ROUND_STEPS       /* each step: squares, mean, mean + eps, 1 / rms too */
 } qvk__rms_rounding;
 
-/* Arguments of qvk.fused_linear_* after those of a linear; norm_eps None: x is not normalized. */
+/* Arguments of qvk.fused_linear_* after those of a linear; norm_eps None: x is not normalized; up_weights
+ * None: the linear is no gate. */
 enum {
     QVK__FUSED_RESIDUAL = 5,
     QVK__FUSED_NORM_WEIGHT,
     QVK__FUSED_NORM_EPS,
     QVK__FUSED_NORM_ROUNDING,
+    QVK__FUSED_UP_WEIGHTS,
+    QVK__FUSED_UP_SCALES,
+    QVK__FUSED_UP_BIAS,
     QVK__FUSED_ARGS
 };
 

@@ -71,18 +71,33 @@ static qvk_status check_norm(const qvk__arg *args, qvk_error *err)
     return qvk__arg_rms_rounding(&args[QVK__FUSED_NORM_ROUNDING], &rounding, err);
 }
 
-/* A linear of what may be normalized first, whose results may be added to a tensor like them. */
+static bool is_like(const qvk_tensor *a, const qvk_tensor *b)
+{
+    return a->dtype == b->dtype && qvk__shape_equal(a, b);
+}
+
+/* A linear of what may be normalized first, with what follows it: another one like it, whose gate it is, and
+ * a tensor like the results. */
 qvk_status qvk__shape_fused_linear(qvk__op op, const qvk__arg *args, int n_args, qvk_tensor *outs, int n_outs,
                                    qvk_error *err)
 {
-    const qvk_tensor *residual;
+    const qvk_tensor *weight, *scales, *residual, *up, *up_scales;
 
     QVK__TRY(qvk__shape_linear(op, args, n_args, outs, n_outs, err));
     QVK__TRY(check_norm(args, err));
     QVK__TRY(qvk__arg_tensor_or_null(&args[QVK__FUSED_RESIDUAL], "residual", &residual, err));
-    QVK__CHECK(!residual || (residual->dtype == outs[0].dtype && qvk__shape_equal(residual, &outs[0])), err,
-               QVK_SHAPE, "residual %s for a result of %s", qvk__shape_text(residual).text,
-               qvk__shape_text(&outs[0]).text);
+    QVK__CHECK(!residual || is_like(residual, &outs[0]), err, QVK_SHAPE, "residual %s for a result of %s",
+               qvk__shape_text(residual).text, qvk__shape_text(&outs[0]).text);
+    QVK__TRY(qvk__arg_tensor_or_null(&args[QVK__FUSED_UP_WEIGHTS], "up_weights", &up, err));
+    if (!up)
+        return QVK_OK;
+    QVK__TRY(qvk__arg_tensor(&args[1], "weights", &weight, err));
+    QVK__TRY(qvk__arg_tensor(&args[2], "weight_scales", &scales, err));
+    QVK__TRY(qvk__arg_tensor(&args[QVK__FUSED_UP_SCALES], "up_scales", &up_scales, err));
+    QVK__CHECK(is_like(up, weight) && is_like(up_scales, scales), err, QVK_SHAPE,
+               "weight %s with scales %s, and %s with %s for what it is the gate of",
+               qvk__shape_text(weight).text, qvk__shape_text(scales).text, qvk__shape_text(up).text,
+               qvk__shape_text(up_scales).text);
     return QVK_OK;
 }
 

@@ -76,6 +76,8 @@ typedef enum qvk__weight_format {
 /* A weight matrix and how it is cut along k. */
 typedef struct qvk__linear_weights {
     int32_t value;
+    int32_t
+        up_value; /* what `value` is the gate of: panels of both take turns, and N counts both; -1: none */
     qvk__weight_format format;
     uint64_t row_bytes; /* of the source */
     uint64_t N, K;
@@ -92,13 +94,19 @@ uint64_t qvk__linear_n_padded(uint64_t N);
 
 /* Rows [first, last) of the weights in panels; first a multiple of the panel. */
 qvk__pack qvk__pack_weights(const qvk__linear_weights *weights, uint64_t first, uint64_t last);
-/* float32 [n_groups + 1][n_padded]: the scales, then the bias (value -1: zeros). scale_stride: elements from
- * one group's scales to the next in the source. */
-qvk__pack qvk__pack_scales(const qvk__linear_weights *weights, int32_t scales, qvk_dtype scale_dtype,
-                           uint64_t scale_stride, int32_t bias, qvk_dtype bias_dtype);
+/* Scales and bias of weights; those of weights.up_value have the same types and stride. */
+typedef struct qvk__linear_scales {
+    int32_t value, up_value;
+    qvk_dtype dtype;
+    uint64_t stride;       /* elements from one group's scales to the next in the source */
+    int32_t bias, up_bias; /* -1: none */
+    qvk_dtype bias_dtype;
+} qvk__linear_scales;
+
+/* float32 [n_groups + 1][n_padded]: the scales, then the bias (zeros where there is none). */
+qvk__pack qvk__pack_scales(const qvk__linear_weights *weights, const qvk__linear_scales *scales);
 /* What a zero point of the activations is multiplied with, for each column: the weights' sum, int32
  * [n_padded], for one group; for several the sum of the groups' scaled sums, float32 [n_padded]. */
-qvk__pack qvk__pack_weight_sums(const qvk__linear_weights *weights, int32_t scales, qvk_dtype scale_dtype,
-                                uint64_t scale_stride);
+qvk__pack qvk__pack_weight_sums(const qvk__linear_weights *weights, const qvk__linear_scales *scales);
 
 #endif

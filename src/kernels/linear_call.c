@@ -90,6 +90,7 @@ static qvk_status read_weights(qvk__planner *planner, const qvk__node *node, con
                err, QVK_UNSUPPORTED, "%s: weights that do not fit %llu x %llu", qvk__op_name(node->op),
                (unsigned long long)out->weights.N, (unsigned long long)K);
     out->weights.value = qvk__call_value(node, s->weight);
+    out->weights.up_value = -1;
     QVK__CHECK(qvk__is_constant(planner, out->weights.value), err, QVK_UNSUPPORTED,
                "%s: weights that are not constant", qvk__op_name(node->op));
     out->weights.format = s->format;
@@ -103,6 +104,22 @@ static qvk_status read_weights(qvk__planner *planner, const qvk__node *node, con
     return QVK_OK;
 }
 
+/* A bias there is. */
+static qvk_status read_bias(qvk__planner *planner, const qvk__node *node, int at, qvk__linear_call *call,
+                            int32_t *out, qvk_error *err)
+{
+    const qvk_tensor *bias = tensor_at(planner, node, at);
+
+    *out = qvk__call_value(node, at);
+    call->scales.bias_dtype = bias->dtype;
+    QVK__CHECK(qvk_tensor_numel(bias) >= (int64_t)call->weights.N, err, QVK_SHAPE,
+               "%s: bias %s for %llu outputs", qvk__op_name(node->op), qvk__shape_text(bias).text,
+               (unsigned long long)call->weights.N);
+    QVK__CHECK(qvk__is_constant(planner, *out) && qvk__dtype_is_float(bias->dtype), err, QVK_UNSUPPORTED,
+               "%s: a bias that is not constant", qvk__op_name(node->op));
+    return QVK_OK;
+}
+
 static qvk_status read_scales(qvk__planner *planner, const qvk__node *node, const signature *s,
                               qvk__linear_call *out, qvk_error *err)
 {
@@ -111,26 +128,19 @@ static qvk_status read_scales(qvk__planner *planner, const qvk__node *node, cons
     QVK__CHECK(scales && scales->rank >= 1 && scales->rank <= 2, err, QVK_SHAPE, "%s: weight_scales",
                qvk__op_name(node->op));
     const uint64_t rows = scales->rank == 1 ? 1 : (uint64_t)scales->sizes[0];
-    out->scales = qvk__call_value(node, s->scales);
-    out->scale_dtype = scales->dtype;
-    out->scale_stride = (uint64_t)scales->sizes[scales->rank - 1];
-    QVK__CHECK(rows >= out->weights.n_groups && out->scale_stride >= out->weights.N, err, QVK_SHAPE,
+    out->scales = (qvk__linear_scales){.value = qvk__call_value(node, s->scales),
+                                       .up_value = -1,
+                                       .dtype = scales->dtype,
+                                       .stride = (uint64_t)scales->sizes[scales->rank - 1],
+                                       .bias = -1,
+                                       .up_bias = -1};
+    QVK__CHECK(rows >= out->weights.n_groups && out->scales.stride >= out->weights.N, err, QVK_SHAPE,
                "%s: weight_scales %s for %llu groups of %llu", qvk__op_name(node->op),
                qvk__shape_text(scales).text, (unsigned long long)out->weights.n_groups,
                (unsigned long long)out->weights.N);
-    QVK__CHECK(qvk__is_constant(planner, out->scales) && qvk__dtype_is_float(scales->dtype), err,
+    QVK__CHECK(qvk__is_constant(planner, out->scales.value) && qvk__dtype_is_float(scales->dtype), err,
                QVK_UNSUPPORTED, "%s: weight_scales that are not constant floats", qvk__op_name(node->op));
-    out->bias = -1;
-    if (!bias)
-        return QVK_OK;
-    out->bias = qvk__call_value(node, s->bias);
-    out->bias_dtype = bias->dtype;
-    QVK__CHECK(qvk_tensor_numel(bias) >= (int64_t)out->weights.N, err, QVK_SHAPE,
-               "%s: bias %s for %llu outputs", qvk__op_name(node->op), qvk__shape_text(bias).text,
-               (unsigned long long)out->weights.N);
-    QVK__CHECK(qvk__is_constant(planner, out->bias) && qvk__dtype_is_float(bias->dtype), err, QVK_UNSUPPORTED,
-               "%s: a bias that is not constant", qvk__op_name(node->op));
-    return QVK_OK;
+    return bias ? read_bias(planner, node, s->bias, out, &out->scales.bias, err) : QVK_OK;
 }
 
 static qvk_status read_dynamic(qvk__planner *planner, const qvk__node *node, const signature *s,
@@ -183,6 +193,11 @@ static qvk_status read_quantization(qvk__planner *planner, const qvk__node *node
     return QVK_OK;
 }
 
+static bool is_like(const qvk_tensor *a, const qvk_tensor *b)
+{
+    return a->dtype == b->dtype && qvk__shape_equal(a, b);
+}
+
 /* What is added to the result: a tensor like it, of its type. */
 static qvk_status read_residual(qvk__planner *planner, const qvk__node *node, const signature *s,
                                 qvk__linear_call *out, qvk_error *err)
@@ -191,8 +206,38 @@ static qvk_status read_residual(qvk__planner *planner, const qvk__node *node, co
     const qvk_tensor *y = planner->desc(planner, node->outs[0]);
 
     out->residual = residual ? qvk__call_value(node, s->residual) : -1;
-    QVK__CHECK(!residual || (residual->dtype == y->dtype && qvk__shape_equal(residual, y)), err,
-               QVK_UNSUPPORTED, "%s: residual %s", qvk__op_name(node->op), qvk__shape_text(residual).text);
+    QVK__CHECK(!residual || is_like(residual, y), err, QVK_UNSUPPORTED, "%s: residual %s",
+               qvk__op_name(node->op), qvk__shape_text(residual).text);
+    return QVK_OK;
+}
+
+/* The second linear: weights, scales and bias like the first one's. From here on N counts the columns of
+ * both. */
+static qvk_status read_up(qvk__planner *planner, const qvk__node *node, const signature *s,
+                          qvk__linear_call *out, qvk_error *err)
+{
+    const qvk_tensor *weight = tensor_at(planner, node, s->weight),
+                     *scales = tensor_at(planner, node, s->scales);
+    const qvk_tensor *up = s->residual < 0 ? NULL : tensor_at(planner, node, QVK__FUSED_UP_WEIGHTS);
+    const qvk_dtype bias_dtype = out->scales.bias_dtype;
+
+    if (!up)
+        return QVK_OK;
+    const qvk_tensor *up_scales = tensor_at(planner, node, QVK__FUSED_UP_SCALES);
+    QVK__CHECK(up_scales && is_like(up, weight) && is_like(up_scales, scales) &&
+                   out->weights.N % QVK__LINEAR_PANEL == 0 && out->M * 2 * out->weights.N <= INT32_MAX,
+               err, QVK_UNSUPPORTED, "%s: a gate of %llu columns", qvk__op_name(node->op),
+               (unsigned long long)out->weights.N);
+    out->weights.up_value = qvk__call_value(node, QVK__FUSED_UP_WEIGHTS);
+    out->scales.up_value = qvk__call_value(node, QVK__FUSED_UP_SCALES);
+    QVK__CHECK(qvk__is_constant(planner, out->weights.up_value) &&
+                   qvk__is_constant(planner, out->scales.up_value),
+               err, QVK_UNSUPPORTED, "%s: weights that are not constant", qvk__op_name(node->op));
+    if (tensor_at(planner, node, QVK__FUSED_UP_BIAS))
+        QVK__TRY(read_bias(planner, node, QVK__FUSED_UP_BIAS, out, &out->scales.up_bias, err));
+    QVK__CHECK(out->scales.bias < 0 || out->scales.bias_dtype == bias_dtype, err, QVK_UNSUPPORTED,
+               "%s: biases of two types", qvk__op_name(node->op));
+    out->weights.N *= 2;
     return QVK_OK;
 }
 
@@ -244,5 +289,6 @@ qvk_status qvk__linear_call_of(qvk__planner *planner, const qvk__node *node, qvk
     QVK__TRY(read_quantization(planner, node, s, out, err));
     QVK__TRY(read_residual(planner, node, s, out, err));
     QVK__TRY(read_norm(planner, node, s, out, err));
+    QVK__TRY(read_up(planner, node, s, out, err));
     return check_sums(out, err);
 }

@@ -27,9 +27,7 @@ typedef struct qvk__linear_call {
     qvk_dtype x_dtype, y_dtype;
     uint64_t M;
     qvk__linear_weights weights;
-    int32_t scales, bias; /* bias -1: none */
-    qvk_dtype scale_dtype, bias_dtype;
-    uint64_t scale_stride;
+    qvk__linear_scales scales;
     qvk__linear_norm norm;
     int32_t residual; /* added to the result, like it in shape and type; -1: nothing */
     qvk__activation_kind activation;
@@ -45,6 +43,12 @@ typedef struct qvk__linear_call {
     double out_scale;
     int64_t out_zero_point;
 } qvk__linear_call;
+
+/* It is the gate of another: N counts the columns of both, the result has half as many. */
+static inline bool qvk__linear_is_gated(const qvk__linear_call *call)
+{
+    return call->weights.up_value >= 0;
+}
 
 /* Reads and checks a node. Leaves weights.group_padded, k_padded and chunk_bytes open. QVK_UNSUPPORTED where
  * only the reference can do it. */

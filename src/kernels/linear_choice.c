@@ -11,6 +11,12 @@ static bool is_float(const qvk__linear_call *c)
     return c->activation == QVK__ACTIVATION_FLOAT;
 }
 
+/* Panels of a work group that finishes what it makes: a gate and the other. */
+static uint32_t least_panels(const qvk__linear_call *c)
+{
+    return qvk__linear_is_gated(c) ? 2 : 1;
+}
+
 /* Splits `n` into as few parts of at most `most` as possible, all about equal. */
 static uint64_t even_part(uint64_t n, uint64_t most)
 {
@@ -99,7 +105,8 @@ static bool choose_cpu(const qvk__planner *planner, qvk__linear_call *c, qvk__li
                                 .group_align = 8,
                                 .chunk_bytes = 32,
                                 .invocations = 1,
-                                .adds_residual = true};
+                                .adds_residual = true,
+                                .gates = true};
     lay_out(c, out);
     if (is_float(c)) {
         out->form = is_whole(c) && c->x_dtype == QVK_DTYPE_F32 ? QVK__FORM_AS_IS : QVK__FORM_F32;
@@ -115,11 +122,11 @@ static bool choose_cpu(const qvk__planner *planner, qvk__linear_call *c, qvk__li
     const uint64_t words = qvk__div_up(c->M, rows_a_word), tm = even_part(words, 4 * rows_a_word);
     /* Wide tiles read activations less often; but a few work groups per core are needed. */
     uint64_t tn = c->M == 1 ? 8 : 4;
-    while (tn > 1 && qvk__div_up(words, tm) * (panels / tn) < 16)
+    while (tn > least_panels(c) && qvk__div_up(words, tm) * (panels / tn) < 16)
         tn /= 2;
     out->rows = tm * rows_a_word;
     out->columns = tn * PANEL;
-    SET_SPECS(out, (uint32_t)tm, (uint32_t)tn, cpu_flush(c));
+    SET_SPECS(out, (uint32_t)tm, (uint32_t)tn, cpu_flush(c), qvk__linear_is_gated(c));
     return qvk__planner_may_use(planner, out->kernel);
 }
 
@@ -188,6 +195,15 @@ static uint64_t mv_most_rows(const qvk__planner *planner, const qvk__linear_call
                : 8;
 }
 
+/* Sums of subgroups: floats, and integers where there is one scale a row. */
+static uint64_t mv_shared(const qvk__linear_call *c, uint32_t threads, uint32_t panels,
+                          uint32_t subgroup_size)
+{
+    const uint64_t sums = threads / subgroup_size * c->M * panels * PANEL;
+
+    return sums * (!is_float(c) && c->weights.n_groups == 1 ? 8 : 4);
+}
+
 static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__linear_choice *out)
 {
     const qvk__gpu_caps *caps = planner->caps;
@@ -201,6 +217,7 @@ static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__lin
                                 .subgroup_size = required_subgroup(caps),
                                 .invocations = 1,
                                 .adds_residual = true,
+                                .gates = true,
                                 .writes_narrow = true};
     lay_out(c, out);
     out->kernel = mv_kernels[IS(c, 8)][mv_activation(c, out)];
@@ -209,7 +226,8 @@ static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__lin
 
     const qvk__linear_tuning *tuning = qvk__linear_tuning_of(planner, c, QVK__ROWS_FEW, &out->tuned_as);
     const uint64_t panels = qvk__div_up(c->weights.N, PANEL);
-    const uint32_t per_group = tuning->mv_panels ? tuning->mv_panels : panels >= 1024 ? 2 : 1;
+    const uint32_t wanted = tuning->mv_panels ? tuning->mv_panels : panels >= 1024 ? 2 : 1;
+    const uint32_t per_group = QVK__MAX(wanted, least_panels(c));
     const uint32_t threads =
         group_threads(caps, tuning->mv_threads ? tuning->mv_threads : 256, chunks_of(&c->weights));
     /* Eights of k that share a scale, in words. */
@@ -218,8 +236,8 @@ static bool choose_mv(const qvk__planner *planner, qvk__linear_call *c, qvk__lin
     out->rows = c->M;
     out->columns = per_group * PANEL;
     SET_SPECS(out, threads, per_group, (uint32_t)c->M, c->weights.n_groups == 1 ? 4 : words,
-              !is_float(c) && c->weights.n_groups == 1, caps->subgroup_size);
-    return true;
+              !is_float(c) && c->weights.n_groups == 1, caps->subgroup_size, qvk__linear_is_gated(c));
+    return mv_shared(c, threads, per_group, caps->subgroup_size) <= caps->shared_bytes;
 }
 
 /* ---- one row -------------------------------------------------------------------------------------------- */
@@ -274,6 +292,7 @@ static void row_shape(const qvk__gpu_caps *caps, const qvk__linear_tuning *tunin
         *panels /= 2;
     if (tuning->row_panels)
         *panels = tuning->row_panels;
+    *panels = QVK__MAX(*panels, least_panels(c));
     *threads = n_panels / *panels > 3 * units ? 256 : is_long && n_panels / *panels <= units ? 1024 : 512;
     if (tuning->row_threads)
         *threads = tuning->row_threads;
@@ -312,6 +331,7 @@ static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__li
                                 .rows = 1,
                                 .invocations = 1,
                                 .adds_residual = true,
+                                .gates = true,
                                 .writes_narrow = true};
     lay_out(c, out);
     const bool one_group = c->weights.n_groups == 1;
@@ -328,7 +348,8 @@ static bool choose_row(const qvk__planner *planner, qvk__linear_call *c, qvk__li
         out->norm = QVK__NORM_HERE;
     SET_SPECS(out, threads, per_group, ahead, (uint32_t)c->weights.k_padded,
               one_group ? 0 : (uint32_t)(c->weights.group_padded / chunk), caps->subgroup_size,
-              normalizes ? 1 + (uint32_t)c->norm.weight_dtype : 0, c->norm.rounding, normalizes ? kept : 1);
+              normalizes ? 1 + (uint32_t)c->norm.weight_dtype : 0, c->norm.rounding, normalizes ? kept : 1,
+              qvk__linear_is_gated(c));
     return qvk__planner_may_use(planner, out->kernel) &&
            row_shared(c, threads, per_group, caps->subgroup_size) <= caps->shared_bytes;
 }
@@ -439,6 +460,7 @@ static bool choose_matrices(const qvk__planner *planner, qvk__linear_call *c, bo
                                 .columns = tile.warps_n * tile.frags_n * 16,
                                 .invocations = 1,
                                 .adds_residual = true,
+                                .gates = true,
                                 .writes_narrow = true};
     lay_out(c, out);
     if (is_int8)
@@ -447,7 +469,8 @@ static bool choose_matrices(const qvk__planner *planner, qvk__linear_call *c, bo
         out->form = is_whole(c) ? QVK__FORM_AS_IS : QVK__FORM_F16;
     out->splits = coopmat_splits(planner, c, out, tuning->splits, tile.groups_a_unit);
     SET_SPECS(out, threads, caps->subgroup_size, tile.warps_m, tile.warps_n, tile.frags_m, tile.frags_n,
-              tile.buffers, one_group, scales, tile.parts, (uint32_t)c->weights.group_padded);
+              tile.buffers, one_group, scales, tile.parts, (uint32_t)c->weights.group_padded,
+              qvk__linear_is_gated(c));
     return qvk__coopmat_fits(caps, &tile, &use) && qvk__planner_may_use(planner, out->kernel);
 }
 

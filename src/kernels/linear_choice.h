@@ -47,6 +47,7 @@ typedef struct qvk__linear_choice {
     bool quantizes_here; /* reads the activations' scales and zero points itself */
     bool needs_sums;     /* of weights, as the fifth buffer */
     bool adds_residual;  /* itself, as a buffer of its own */
+    bool gates;          /* makes one column out of a gate's and the other itself, where there are two */
     bool writes_narrow;  /* writes float16 and int8 results, where rows are whole words */
 } qvk__linear_choice;
 

@@ -19,6 +19,19 @@ uint64_t qvk__linear_n_padded(uint64_t N)
     return qvk__round_up(N, PANEL * 8);
 }
 
+/* Column n of the packed form, in its source: with a second one, panels of both take turns. */
+typedef struct panel_column {
+    int which;
+    int64_t n;
+} panel_column;
+
+static panel_column find_column(int64_t n, bool has_two)
+{
+    const int64_t panel = n / PANEL;
+
+    return has_two ? (panel_column){panel % 2 != 0, panel / 2 * PANEL + n % PANEL} : (panel_column){0, n};
+}
+
 /* ---- weights -------------------------------------------------------------------------------------------- */
 
 static qvk__weight_format format_of(const qvk__pack *pack)
@@ -85,11 +98,12 @@ static void pack_nibbles(const uint8_t *src, bool high_even, uint8_t *dst)
     }
 }
 
-static void pack_piece(const qvk__pack *pack, const uint8_t *weights, int64_t n, int64_t k, uint8_t *dst)
+static void pack_piece(const qvk__pack *pack, const void *const *sources, int64_t n, int64_t k, uint8_t *dst)
 {
+    const panel_column column = find_column(n, pack->sources[1] >= 0);
     const qvk__weight_format format = format_of(pack);
     const int64_t columns = format == QVK__WEIGHT_INT8 ? PIECE : 2 * PIECE;
-    const uint8_t *row = weights + n * pack->dims[DIM_ROW_BYTES];
+    const uint8_t *row = (const uint8_t *)sources[column.which] + column.n * pack->dims[DIM_ROW_BYTES];
 
     if (n >= pack->dims[DIM_LAST])
         memset(dst, 0, PIECE);
@@ -112,7 +126,7 @@ static void pack_panels(const qvk__pack *pack, const void *const *sources, uint6
     for (uint64_t at = offset; at < offset + bytes; at += PIECE, out += PIECE) {
         const uint64_t row = at / chunk, column = at % chunk;
         const uint64_t panel = row / PANEL / n_chunks, k = row / PANEL % n_chunks * chunk + column;
-        pack_piece(pack, sources[0], pack->dims[DIM_FIRST] + (int64_t)(panel * PANEL + row % PANEL),
+        pack_piece(pack, sources, pack->dims[DIM_FIRST] + (int64_t)(panel * PANEL + row % PANEL),
                    (int64_t)(k * columns), out);
     }
 }
@@ -130,7 +144,7 @@ static void set_dims(const qvk__linear_weights *w, uint64_t first, uint64_t last
 
 qvk__pack qvk__pack_weights(const qvk__linear_weights *weights, uint64_t first, uint64_t last)
 {
-    qvk__pack pack = {.fn = pack_panels, .sources = {weights->value, -1, -1, -1}};
+    qvk__pack pack = {.fn = pack_panels, .sources = {weights->value, weights->up_value, -1, -1}};
 
     set_dims(weights, first, last, &pack);
     pack.bytes =
@@ -151,24 +165,25 @@ static void pack_scale_rows(const qvk__pack *pack, const void *const *sources, u
 
     for (uint64_t at = offset / 4; at < (offset + bytes) / 4; at++) {
         const uint64_t group = at / n_padded, n = at % n_padded;
+        const panel_column column = find_column((int64_t)n, pack->sources[2] >= 0);
+        const int scale = 2 * column.which, bias = scale + 1;
         float value = 0.0f;
         if (n < N && group < n_groups)
-            value = qvk__pack_float(sources[0], pack->dims[DIM_SCALE_DTYPE],
-                                    group * (uint64_t)pack->dims[DIM_STRIDE] + n);
-        else if (n < N && pack->sources[1] >= 0)
-            value = qvk__pack_float(sources[1], pack->dims[DIM_BIAS_DTYPE], n);
+            value = qvk__pack_float(sources[scale], pack->dims[DIM_SCALE_DTYPE],
+                                    group * (uint64_t)pack->dims[DIM_STRIDE] + (uint64_t)column.n);
+        else if (n < N && pack->sources[bias] >= 0)
+            value = qvk__pack_float(sources[bias], pack->dims[DIM_BIAS_DTYPE], (uint64_t)column.n);
         *out++ = value;
     }
 }
 
-qvk__pack qvk__pack_scales(const qvk__linear_weights *weights, int32_t scales, qvk_dtype scale_dtype,
-                           uint64_t scale_stride, int32_t bias, qvk_dtype bias_dtype)
+qvk__pack qvk__pack_scales(const qvk__linear_weights *weights, const qvk__linear_scales *scales)
 {
     return (qvk__pack){
         .fn = pack_scale_rows,
-        .sources = {scales, bias, -1, -1},
-        .dims = {(int64_t)weights->N, (int64_t)weights->n_groups, (int64_t)scale_stride, (int64_t)scale_dtype,
-                 (int64_t)bias_dtype},
+        .sources = {scales->value, scales->bias, scales->up_value, scales->up_bias},
+        .dims = {(int64_t)weights->N, (int64_t)weights->n_groups, (int64_t)scales->stride,
+                 (int64_t)scales->dtype, (int64_t)scales->bias_dtype},
         .bytes = 4 * (weights->n_groups + 1) * qvk__linear_n_padded(weights->N),
     };
 }
@@ -203,24 +218,26 @@ static void pack_sums(const qvk__pack *pack, const void *const *sources, uint64_
     uint8_t *out = dst;
 
     for (uint64_t at = offset / 4; at < (offset + bytes) / 4; at++, out += 4) {
-        const uint8_t *row = (const uint8_t *)sources[0] + (int64_t)at * pack->dims[DIM_ROW_BYTES];
+        const panel_column column = find_column((int64_t)at, pack->sources[2] >= 0);
+        const int weights = 2 * column.which, scales = weights + 1;
+        const uint8_t *row = (const uint8_t *)sources[weights] + column.n * pack->dims[DIM_ROW_BYTES];
         const double sum =
-            (int64_t)at < pack->dims[DIM_LAST] ? scaled_sum(pack, row, sources[1], (int64_t)at) : 0.0;
+            (int64_t)at < pack->dims[DIM_LAST] ? scaled_sum(pack, row, sources[scales], column.n) : 0.0;
         const int32_t whole = (int32_t)(pack->dims[DIM_K_PADDED] == 1 ? sum : 0.0);
         const float scaled = (float)sum;
         memcpy(out, pack->dims[DIM_K_PADDED] == 1 ? (const void *)&whole : (const void *)&scaled, 4);
     }
 }
 
-qvk__pack qvk__pack_weight_sums(const qvk__linear_weights *weights, int32_t scales, qvk_dtype scale_dtype,
-                                uint64_t scale_stride)
+qvk__pack qvk__pack_weight_sums(const qvk__linear_weights *weights, const qvk__linear_scales *scales)
 {
-    qvk__pack pack = {.fn = pack_sums, .sources = {weights->value, scales, -1, -1}};
+    qvk__pack pack = {.fn = pack_sums,
+                      .sources = {weights->value, scales->value, weights->up_value, scales->up_value}};
 
-    set_dims(weights, scale_stride, weights->N, &pack);
+    set_dims(weights, scales->stride, weights->N, &pack);
     /* The number of groups is what counts here. */
     pack.dims[DIM_K_PADDED] = (int64_t)weights->n_groups;
-    pack.dims[DIM_FORM] = (int64_t)weights->format | (int64_t)scale_dtype << FORM_DTYPE_SHIFT;
+    pack.dims[DIM_FORM] = (int64_t)weights->format | (int64_t)scales->dtype << FORM_DTYPE_SHIFT;
     pack.bytes = 4 * qvk__linear_n_padded(weights->N);
     return pack;
 }

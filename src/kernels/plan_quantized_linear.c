@@ -148,15 +148,16 @@ typedef struct product {
     prepared x;
     qvk__ref scales, sums, y;
     qvk_dtype y_dtype;
+    bool adds_residual, gates; /* by the kernels that make y */
     /* Where k is split: float32 or int32 [splits][partial_rows][partial_columns]. */
     qvk__ref partials;
     uint64_t n_splits, partial_rows, partial_columns;
 } product;
 
-/* In the kernels that make the result. */
-static bool adds_residual(const product *p)
+/* Columns of a result that has the numbers of both linears, or what they make together. */
+static uint64_t columns_of(const qvk__linear_call *c, bool gates)
 {
-    return p->call->residual >= 0 && p->how->adds_residual;
+    return gates ? c->weights.N / 2 : c->weights.N;
 }
 
 /* The uniform block of shaders/lib/linear.glsl. */
@@ -169,7 +170,7 @@ static void add_params(qvk__dispatch *d, const product *p, uint64_t first, uint6
     const int64_t low = c->relu ? QVK__MAX(c->out_zero_point, -128) : -128;
 
     qvk__dispatch_uint(d, c->M);
-    qvk__dispatch_uint(d, w->N);
+    qvk__dispatch_uint(d, columns_of(c, p->gates));
     qvk__dispatch_uint(d, first);
     qvk__dispatch_uint(d, last);
     qvk__dispatch_uint(d, w->k_padded);
@@ -192,7 +193,7 @@ static void add_params(qvk__dispatch *d, const product *p, uint64_t first, uint6
     qvk__dispatch_uint(d, p->n_splits);
     qvk__dispatch_uint(d, p->partial_rows);
     qvk__dispatch_uint(d, p->partial_columns);
-    qvk__dispatch_uint(d, adds_residual(p) ? qvk__device_dtype(c->y_dtype) : 0);
+    qvk__dispatch_uint(d, p->adds_residual ? qvk__device_dtype(c->y_dtype) : 0);
     qvk__dispatch_float(d, (float)c->norm.eps);
 }
 
@@ -203,7 +204,7 @@ static void add_extra_buffers(qvk__dispatch *d, const product *p)
     const bool from_tensors = p->how->quantizes_here && c->activation == QVK__ACTIVATION_DYNAMIC;
 
     if (p->how->adds_residual)
-        qvk__dispatch_read(d, adds_residual(p) ? qvk__ref_value(c->residual) : p->scales);
+        qvk__dispatch_read(d, p->adds_residual ? qvk__ref_value(c->residual) : p->scales);
     if (p->how->needs_sums)
         qvk__dispatch_read(d, p->sums);
     if (p->how->quantizes_here) {
@@ -229,9 +230,10 @@ static qvk_status sum_part(qvk__planner *planner, const product *p, uint64_t fir
     add_extra_buffers(&d, p);
     qvk__dispatch_spec(&d, (uint32_t)threads);
     qvk__dispatch_spec(&d, w->n_groups == 1);
+    qvk__dispatch_spec(&d, p->gates);
     add_params(&d, p, first, last);
     d.bytes = M * (last - first) * (p->n_splits * 4 + qvk_dtype_bytes(p->y_dtype));
-    qvk__dispatch_groups(planner, &d, qvk__div_up(M * qvk__div_up(last - first, 8), threads));
+    qvk__dispatch_groups(planner, &d, qvk__div_up(M * qvk__div_up(last - first, p->gates ? 16 : 8), threads));
     return planner->dispatch(planner, &d, err);
 }
 
@@ -290,9 +292,8 @@ static uint64_t columns_at_once(const qvk__planner *planner, const qvk__linear_w
 static qvk_status multiply(qvk__planner *planner, product *p, qvk_error *err)
 {
     const qvk__linear_call *c = p->call;
-    const qvk__pack scales =
-        qvk__pack_scales(&c->weights, c->scales, c->scale_dtype, c->scale_stride, c->bias, c->bias_dtype);
-    const qvk__pack sums = qvk__pack_weight_sums(&c->weights, c->scales, c->scale_dtype, c->scale_stride);
+    const qvk__pack scales = qvk__pack_scales(&c->weights, &c->scales);
+    const qvk__pack sums = qvk__pack_weight_sums(&c->weights, &c->scales);
     const uint64_t N = c->weights.N, at_once = columns_at_once(planner, &c->weights);
 
     QVK__TRY(planner->pack(planner, &scales, &p->scales, err));
@@ -309,7 +310,7 @@ static qvk_status multiply(qvk__planner *planner, product *p, qvk_error *err)
 /* float32 results that the operator wants in another type. */
 static qvk_status convert(qvk__planner *planner, const qvk__linear_call *c, qvk__ref y32, qvk_error *err)
 {
-    const uint64_t n = c->M * c->weights.N;
+    const uint64_t n = c->M * columns_of(c, qvk__linear_is_gated(c));
     const int64_t low = c->relu ? QVK__MAX(c->out_zero_point, -128) : -128;
 
     if (!c->quantizes)
@@ -323,13 +324,17 @@ static qvk_status end_apart(qvk__planner *planner, const qvk__linear_call *c, qv
 {
     qvk__dispatch d = {.kernel = QVK__KERNEL_LINEAR_END};
     const qvk_tensor *y = planner->desc(planner, c->y);
+    const uint64_t y_bytes = (uint64_t)qvk_tensor_numel(y) * qvk_dtype_bytes(c->y_dtype);
 
     qvk__dispatch_read(&d, y32);
-    qvk__dispatch_read(&d, qvk__ref_value(c->residual));
+    qvk__dispatch_read(&d, c->residual >= 0 ? qvk__ref_value(c->residual) : y32);
     qvk__dispatch_write(&d, qvk__ref_value(c->y));
+    qvk__dispatch_spec(&d, qvk__linear_is_gated(c));
     qvk__dispatch_uint(&d, c->y_dtype);
+    qvk__dispatch_uint(&d, c->residual >= 0 ? c->y_dtype : 0);
+    qvk__dispatch_uint(&d, columns_of(c, qvk__linear_is_gated(c)));
     qvk__dispatch_words(planner, &d, y);
-    d.bytes = (uint64_t)qvk_tensor_numel(y) * (4 + 2 * qvk_dtype_bytes(c->y_dtype));
+    d.bytes = c->M * c->weights.N * 4 + y_bytes * (c->residual >= 0 ? 2 : 1);
     return planner->dispatch(planner, &d, err);
 }
 
@@ -343,10 +348,17 @@ static qvk_status plan_linear(qvk__planner *planner, const qvk__node *node, qvk_
     if (call.M == 0 || call.weights.N == 0)
         return QVK_OK;
     qvk__linear_choose(planner, &call, &how);
-    product p = {.call = &call, .how = &how, .y = qvk__ref_value(call.y), .y_dtype = call.y_dtype};
+    const bool ends_apart =
+        (qvk__linear_is_gated(&call) && !how.gates) || (call.residual >= 0 && !how.adds_residual);
+    product p = {.call = &call,
+                 .how = &how,
+                 .y = qvk__ref_value(call.y),
+                 .y_dtype = call.y_dtype,
+                 .adds_residual = call.residual >= 0 && !ends_apart,
+                 .gates = qvk__linear_is_gated(&call) && !ends_apart};
+    const uint64_t columns = columns_of(&call, p.gates);
     /* Rows that begin inside a word are shared by work groups: such results are converted afterwards. */
-    const bool whole_words = call.weights.N * qvk_dtype_bytes(call.y_dtype) % 4 == 0;
-    const bool ends_apart = call.residual >= 0 && !how.adds_residual;
+    const bool whole_words = columns * qvk_dtype_bytes(call.y_dtype) % 4 == 0;
     const bool is_direct =
         !ends_apart && (call.y_dtype == QVK_DTYPE_F32 || (how.writes_narrow && whole_words));
     QVK__TRY(normalize(planner, &call, &how, &x, err));
@@ -354,7 +366,7 @@ static qvk_status plan_linear(qvk__planner *planner, const qvk__node *node, qvk_
     if (is_direct)
         return multiply(planner, &p, err);
     p.y_dtype = QVK_DTYPE_F32;
-    QVK__TRY(planner->scratch(planner, call.M * call.weights.N * 4, &p.y, err));
+    QVK__TRY(planner->scratch(planner, call.M * columns * 4, &p.y, err));
     QVK__TRY(multiply(planner, &p, err));
     return ends_apart ? end_apart(planner, &call, p.y, err) : convert(planner, &call, p.y, err);
 }

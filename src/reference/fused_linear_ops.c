@@ -1,5 +1,7 @@
 /* Reference of quantized linears with the norm before them, and with what follows: float32 from the product
  * on, rounded once at the end. */
+#include <math.h>
+
 #include "core/semantics.h"
 #include "reference/functions.h"
 
@@ -35,6 +37,42 @@ static qvk_status compute(qvk__op op, const qvk__arg args[5], const qvk_tensor *
     return status;
 }
 
+static float silu(float x)
+{
+    return x / (1.0f + expf(-x));
+}
+
+/* y *= the linear whose gate y is. */
+static qvk_status multiply(qvk__op op, const qvk__arg *args, const qvk_tensor *like, float *y, qvk_error *err)
+{
+    const qvk__arg up_args[5] = {args[0], args[QVK__FUSED_UP_WEIGHTS], args[QVK__FUSED_UP_SCALES], args[3],
+                                 args[QVK__FUSED_UP_BIAS]};
+    float *up;
+
+    QVK__TRY(compute(op, up_args, like, &up, err));
+    for (int64_t i = 0; i < qvk_tensor_numel(like); i++)
+        y[i] = silu(y[i]) * up[i];
+    free(up);
+    return QVK_OK;
+}
+
+/* Without norm and residual. */
+static qvk_status compute_gated(qvk__op op, const qvk__arg *args, const qvk_tensor *like, float **out,
+                                qvk_error *err)
+{
+    qvk_status status = QVK_OK;
+    float *y;
+
+    QVK__TRY(compute(op, args, like, &y, err));
+    if (!qvk__arg_is_null(&args[QVK__FUSED_UP_WEIGHTS]))
+        status = multiply(op, args, like, y, err);
+    if (status == QVK_OK)
+        *out = y;
+    else
+        free(y);
+    return status;
+}
+
 /* x normalized, in `out` (its data is the caller's to free); x itself where there is no norm. */
 static qvk_status normalize(qvk__op op, const qvk__arg *args, qvk_tensor *out, qvk_error *err)
 {
@@ -53,20 +91,20 @@ static qvk_status normalize(qvk__op op, const qvk__arg *args, qvk_tensor *out, q
     return status;
 }
 
-/* The linear of what is normalized, if it is. */
+/* The same of what is normalized, if it is. */
 static qvk_status compute_normed(qvk__op op, const qvk__arg *args, const qvk_tensor *like, float **out,
                                  qvk_error *err)
 {
-    qvk__arg linear[5];
+    qvk__arg linear[QVK__FUSED_ARGS];
     qvk_tensor x;
     qvk_status status;
 
     if (qvk__arg_is_null(&args[QVK__FUSED_NORM_EPS]))
-        return compute(op, args, like, out, err);
+        return compute_gated(op, args, like, out, err);
     QVK__TRY(normalize(op, args, &x, err));
     memcpy(linear, args, sizeof linear);
     linear[0] = (qvk__arg){.kind = QVK__ARG_TENSOR, .u.tensor = &x};
-    status = compute(op, linear, like, out, err);
+    status = compute_gated(op, linear, like, out, err);
     free(x.data);
     return status;
 }

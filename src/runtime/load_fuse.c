@@ -12,6 +12,7 @@ static const qvk__fuse_fn rules[] = {
     qvk__fuse_bias,
     qvk__fuse_residual,
     qvk__fuse_rms_norm,
+    qvk__fuse_gate,
 };
 
 /* Once linears are what they will be, and nobody is left who would only have led there. */

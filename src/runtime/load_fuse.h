@@ -68,6 +68,8 @@ bool qvk__fuse_keeps_rows(const qvk__fuser *fuser, const qvk__node *node);
 
 /* A quantized linear + a tensor like its result -> qvk.fused_linear_*. */
 qvk_status qvk__fuse_residual(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
+/* silu(linear(x)) * another linear(x) like it -> qvk.fused_linear_* with both. */
+qvk_status qvk__fuse_gate(qvk__fuser *fuser, size_t node, bool *changed, qvk_error *err);
 
 /* ---- load_fuse_norm.c: rules ----------------------------------------------------------------------------- */
 

@@ -6,6 +6,9 @@
 #include "runtime/load_fuse.h"
 
 #include "core/dtype.h"
+#include "kernels/linear.h"
+
+static const qvk__arg none = {.kind = QVK__ARG_NULL};
 
 /* ---- quantized linears ---------------------------------------------------------------------------------- */
 
@@ -50,7 +53,7 @@ bool qvk__fuse_read_linear(const qvk__fuser *fuser, const qvk__node *node, qvk__
         return false;
     *op = linears[row].fused;
     for (int i = 0; i < QVK__FUSED_ARGS; i++)
-        args[i] = i < node->n_args ? node->args[i] : (qvk__arg){.kind = QVK__ARG_NULL};
+        args[i] = i < node->n_args ? node->args[i] : none;
     weights = qvk__fuse_value(&args[1]);
     if (qvk__fuse_value(&args[0]) < 0 || !qvk__fuse_is_constant(fuser, weights) ||
         !qvk__fuse_is_constant(fuser, qvk__fuse_value(&args[2])) || !is_constant_or_none(fuser, &args[4]))
@@ -199,6 +202,110 @@ qvk_status qvk__fuse_residual(qvk__fuser *fuser, size_t index, bool *changed, qv
             continue;
         args[0] = qvk__arg_from_value(x);
         args[QVK__FUSED_RESIDUAL] = add->args[1 - i];
+        *changed = true;
+        return qvk__fuse_replace(fuser, index, op, args, QVK__FUSED_ARGS, err);
+    }
+    return QVK_OK;
+}
+
+/* ---- gate ----------------------------------------------------------------------------------------------- */
+
+/* x sigmoid(x), in either order: x. Neither is used elsewhere. */
+static int32_t written_out_silu(const qvk__fuser *fuser, const qvk__node *mul)
+{
+    for (int i = 0; i < 2; i++) {
+        const int32_t x = qvk__fuse_value(&mul->args[i]), factor = qvk__fuse_value(&mul->args[1 - i]);
+        const qvk__node *sigmoid = producer_of(fuser, factor);
+        if (x >= 0 && sigmoid && sigmoid->op == QVK__OP_SIGMOID && qvk__fuse_value(&sigmoid->args[0]) == x &&
+            qvk__graph_use_count(fuser->graph, factor) == 1 && qvk__graph_use_count(fuser->graph, x) == 2)
+            return x;
+    }
+    return -1;
+}
+
+/* The float type that a node converts to without any change of shape; NONE: it is something else. */
+static qvk_dtype converts_to(const qvk__fuser *fuser, const qvk__node *node)
+{
+    const int32_t in = node->n_outs == 1 ? qvk__fuse_value(&node->args[0]) : -1;
+
+    if ((node->op != QVK__OP_PRIV_TO_COPY && node->op != QVK__OP_DIM_TO_DIM_ORDER_COPY) || in < 0 ||
+        node->outs[0] < 0 || !qvk__dtype_is_float(desc_of(fuser, in)->dtype) ||
+        !qvk__shape_equal(desc_of(fuser, in), desc_of(fuser, node->outs[0])))
+        return QVK_DTYPE_NONE;
+    return desc_of(fuser, node->outs[0])->dtype;
+}
+
+/* The linear behind silu(linear(x)), of which exporters also make x sigmoid(x), for float16 in float32. */
+static const qvk__node *gate_behind(const qvk__fuser *fuser, int32_t value)
+{
+    const qvk__node *node = only_for(fuser, value);
+    const bool is_half = node && converts_to(fuser, node) == QVK_DTYPE_F16;
+    int32_t x = -1, uses = 1;
+
+    if (is_half)
+        node = only_for(fuser, qvk__fuse_value(&node->args[0]));
+    if (node && node->op == QVK__OP_SILU) {
+        x = qvk__fuse_value(&node->args[0]);
+    } else if (node && node->op == QVK__OP_MUL_TENSOR) {
+        x = written_out_silu(fuser, node);
+        uses = 2;
+    }
+    if (x < 0 || qvk__graph_use_count(fuser->graph, x) != uses)
+        return NULL;
+    node = producer_of(fuser, x);
+    if (is_half && node && converts_to(fuser, node) == QVK_DTYPE_F32)
+        return only_for(fuser, node->args[0].u.value);
+    if (node && qvk__fuse_keeps_rows(fuser, node))
+        return only_for(fuser, node->args[0].u.value);
+    return is_half ? NULL : node;
+}
+
+/* A linear that nothing was put into yet. */
+static bool read_bare(const qvk__fuser *fuser, const qvk__node *node, qvk__op *op,
+                      qvk__arg args[QVK__FUSED_ARGS])
+{
+    return node && qvk__fuse_read_linear(fuser, node, op, args) &&
+           qvk__arg_is_null(&args[QVK__FUSED_RESIDUAL]) && qvk__arg_is_null(&args[QVK__FUSED_NORM_EPS]) &&
+           qvk__arg_is_null(&args[QVK__FUSED_UP_WEIGHTS]);
+}
+
+/* Can two be made side by side? Whole panels of weights of one shape, with scales and biases of one type. */
+static bool are_alike(const qvk__fuser *fuser, const qvk__arg a[QVK__FUSED_ARGS],
+                      const qvk__arg b[QVK__FUSED_ARGS])
+{
+    int64_t group_size;
+
+    return qvk__arg_int(&a[3], "", &group_size, NULL) == QVK_OK && qvk__fuse_is_int(&b[3], group_size) &&
+           is_like(desc_of(fuser, a[1].u.value), desc_of(fuser, b[1].u.value)) &&
+           is_like(desc_of(fuser, a[2].u.value), desc_of(fuser, b[2].u.value)) &&
+           (qvk__arg_is_null(&a[4]) || qvk__arg_is_null(&b[4]) ||
+            desc_of(fuser, a[4].u.value)->dtype == desc_of(fuser, b[4].u.value)->dtype) &&
+           desc_of(fuser, a[1].u.value)->sizes[0] % QVK__LINEAR_PANEL == 0;
+}
+
+qvk_status qvk__fuse_gate(qvk__fuser *fuser, size_t index, bool *changed, qvk_error *err)
+{
+    const qvk__node *mul = &fuser->graph->nodes.data[index];
+    qvk__arg args[QVK__FUSED_ARGS], up[QVK__FUSED_ARGS];
+    qvk__op op, up_op;
+    const qvk_tensor *y;
+
+    if (mul->op != QVK__OP_MUL_TENSOR || mul->outs[0] < 0)
+        return QVK_OK;
+    y = desc_of(fuser, mul->outs[0]);
+    for (int i = 0; i < 2; i++) {
+        const int32_t left = qvk__fuse_value(&mul->args[i]), right = qvk__fuse_value(&mul->args[1 - i]);
+        const qvk__node *gate = gate_behind(fuser, left);
+        if (!read_bare(fuser, gate, &op, args) || !read_bare(fuser, only_for(fuser, right), &up_op, up) ||
+            op != up_op || !is_like(desc_of(fuser, left), y) || !is_like(desc_of(fuser, right), y) ||
+            desc_of(fuser, gate->outs[0])->dtype != y->dtype || !are_alike(fuser, args, up))
+            continue;
+        const int32_t x = shaped_like(fuser, args[0].u.value, y);
+        if (x < 0 || x != shaped_like(fuser, up[0].u.value, y))
+            continue;
+        args[0] = qvk__arg_from_value(x);
+        for (int part = 0; part < 3; part++) /* weights, scales, bias */
+            args[QVK__FUSED_UP_WEIGHTS + part] = up[part < 2 ? 1 + part : 4];
         *changed = true;
         return qvk__fuse_replace(fuser, index, op, args, QVK__FUSED_ARGS, err);
     }

@@ -73,11 +73,10 @@ static void add_weights(op_call *call, test_rng *rng, const normed_case *c, int 
         qvk__reference_set(
             scales, i,
             (double)(test_rng_uniform(rng, 0.5f, 1.5f) / ((bits == 8 ? 64.0f : 4.0f) * sqrtf((float)c->k))));
-    op_arg(call, qvk__arg_from_int(c->group ? c->group : c->k));
 }
 
-/* Everything after the weights. */
-static void add_rest(op_call *call, test_rng *rng, const normed_case *c)
+/* Everything after the weights. Where columns are whole panels the linear is a gate. */
+static void add_rest(op_call *call, test_rng *rng, const normed_case *c, int bits)
 {
     op_arg_constant(call, rng, c->x, OP_SHAPE(c->n), 0, 0);
     if (c->residual)
@@ -90,6 +89,12 @@ static void add_rest(op_call *call, test_rng *rng, const normed_case *c)
         op_arg_none(call);
     op_arg(call, qvk__arg_from_float(1e-5));
     op_arg(call, qvk__arg_from_int(c->rounding));
+    if (c->n % 8 == 0)
+        add_weights(call, rng, c, bits);
+    else
+        for (int up = 0; up < 2; up++)
+            op_arg_none(call);
+    op_arg_none(call); /* its bias */
 }
 
 static test_tolerance tolerance_of(const normed_case *c, const scheme *s)
@@ -107,7 +112,8 @@ static void check(void *state, test_rng *rng, const normed_case *c, const scheme
 
     change(x);
     add_weights(&call, rng, c, s->bits);
-    add_rest(&call, rng, c);
+    op_arg(&call, qvk__arg_from_int(c->group ? c->group : c->k));
+    add_rest(&call, rng, c, s->bits);
     call.families = families;
     snprintf(what, sizeof what, "%s, %d bits%s, M=%d N=%d K=%d group %d %s, weight %s, rounding %d", name,
              s->bits, s->is_int8 ? ", int8" : "", (int)c->m, (int)c->n, (int)c->k, (int)c->group,
@@ -180,7 +186,8 @@ static void kernels_of(void *state, test_rng *rng, const normed_case *c, const s
 
     op_arg_random(&call, rng, c->x, OP_SHAPE(c->m, c->k), 0, 0);
     add_weights(&call, rng, c, s->bits);
-    add_rest(&call, rng, c);
+    op_arg(&call, qvk__arg_from_int(c->group ? c->group : c->k));
+    add_rest(&call, rng, c, s->bits);
     qvk__graph_init(&graph);
     op_call_into_graph(&call, &graph, &values, &first);
     assert_int_equal(

@@ -222,6 +222,125 @@ static void activations_written_in_place_stay(void **state)
     check(it, QVK__OP_QVK_LINEAR_Q8GSW, 4);
 }
 
+/* ---- gate ----------------------------------------------------------------------------------------------- */
+
+/* How exporters write silu(y): as it is, y sigmoid(y), sigmoid(y) y. */
+typedef enum silu_form { AS_SILU, AS_PRODUCT, AS_TURNED_PRODUCT, SILU_FORMS } silu_form;
+
+static int32_t add_silu(fixture *it, int32_t y, silu_form form, qvk_dtype dtype)
+{
+    qvk__graph *graph = &it->graph;
+
+    if (form == AS_SILU)
+        return kit_call(graph, QVK__OP_SILU, KIT_ARGS(KIT_V(y)), dtype, KIT_SHAPE(1, S, N));
+    const int32_t sigmoid = kit_call(graph, QVK__OP_SIGMOID, KIT_ARGS(KIT_V(y)), dtype, KIT_SHAPE(1, S, N));
+    const qvk__arg args[] = {KIT_V(form == AS_PRODUCT ? y : sigmoid),
+                             KIT_V(form == AS_PRODUCT ? sigmoid : y)};
+    return kit_call(graph, QVK__OP_MUL_TENSOR, args, 2, dtype, KIT_SHAPE(1, S, N));
+}
+
+static void gate_of_all_schemes(void **state)
+{
+    static const qvk__op wanted[] = {QVK__OP_QVK_FUSED_LINEAR_Q4GSW, QVK__OP_QVK_FUSED_LINEAR_Q8GSW,
+                                     QVK__OP_QVK_FUSED_LINEAR_Q8GSW, QVK__OP_QVK_FUSED_LINEAR_D8_Q4GSW,
+                                     QVK__OP_QVK_FUSED_LINEAR_D8_Q8GSW};
+    (void)state;
+    for (size_t i = 0; i < QVK__COUNT(linears); i++)
+        for (silu_form form = AS_SILU; form < SILU_FORMS; form++) {
+            const bool bias = linears[i] != QVK__OP_PRIV_WEIGHT_INT8PACK_MM;
+            fixture *it = begin(30 + i);
+            const int32_t x = add_x(it);
+            const int32_t gate = add_silu(it, add_linear(it, linears[i], x, 3, bias), form, QVK_DTYPE_F32);
+            const int32_t up = add_linear(it, linears[i], x, 3, bias && form == AS_SILU);
+            const bool turned = form == AS_PRODUCT;
+            kit_output(&it->graph,
+                       add_binary(it, QVK__OP_MUL_TENSOR, turned ? up : gate, turned ? gate : up));
+            check(it, wanted[i], 1);
+        }
+}
+
+/* Each linear has reshapes of its own around it, of the same activations. */
+static void gate_through_views(void **state)
+{
+    int32_t y[2];
+    (void)state;
+    fixture *it = begin(40);
+    const int32_t x = add_x(it);
+    for (int i = 0; i < 2; i++) {
+        const int64_t dims[] = {0};
+        const qvk__arg squeezed = {.kind = QVK__ARG_INTS, .count = 1, .u.ints = dims};
+        const int32_t rows = kit_call(&it->graph, QVK__OP_SQUEEZE_COPY_DIMS, KIT_ARGS(KIT_V(x), squeezed),
+                                      QVK_DTYPE_F32, KIT_SHAPE(S, K));
+        const int32_t linear = add_linear(it, QVK__OP_QVK_LINEAR_Q8GSW, rows, 2, false);
+        y[i] = add_view(it, linear, 3, (const int64_t[]){1, S, N});
+    }
+    const int32_t gate = add_silu(it, y[0], AS_PRODUCT, QVK_DTYPE_F32);
+    kit_output(&it->graph, add_binary(it, QVK__OP_MUL_TENSOR, gate, y[1]));
+    check(it, QVK__OP_QVK_FUSED_LINEAR_Q8GSW, 1);
+}
+
+static int32_t add_cast(fixture *it, int32_t x, qvk_dtype dtype, int64_t last)
+{
+    const qvk__arg args[] = {KIT_V(x), KIT_I(dtype == QVK_DTYPE_F16 ? 5 : 6),
+                             KIT_NONE, KIT_NONE,
+                             KIT_NONE, qvk__arg_from_bool(false),
+                             KIT_NONE};
+    return kit_call(&it->graph, QVK__OP_PRIV_TO_COPY, args, 7, dtype, KIT_SHAPE(1, S, last));
+}
+
+/* As exporters decompose the silu of float16. */
+static void gate_of_halves(void **state)
+{
+    static float before[S * N], after[S * N];
+    static const test_tolerance halves = {"once rounded to fp16, not four times", 2e-3, 2e-3};
+    (void)state;
+    fixture *it = begin(41);
+    const int32_t x = add_cast(it, add_x(it), QVK_DTYPE_F16, K);
+    int32_t y[2];
+    for (int i = 0; i < 2; i++) {
+        y[i] = add_linear(it, QVK__OP_ET_LINEAR_Q4GSW, x, 3, false);
+        it->graph.values.data[y[i]].desc.dtype = QVK_DTYPE_F16;
+    }
+    const int32_t wide = add_cast(it, y[0], QVK_DTYPE_F32, N);
+    const int32_t gate = add_cast(it, add_silu(it, wide, AS_PRODUCT, QVK_DTYPE_F32), QVK_DTYPE_F16, N);
+    const int32_t product = add_binary(it, QVK__OP_MUL_TENSOR, gate, y[1]);
+    it->graph.values.data[product].desc.dtype = QVK_DTYPE_F16;
+    kit_output(&it->graph, add_cast(it, product, QVK_DTYPE_F32, N));
+    run(it, before);
+    assert_int_equal(qvk__fuse_graph(&it->graph, NULL), QVK_OK);
+    assert_int_equal(qvk__graph_verify(&it->graph, NULL), QVK_OK);
+    assert_int_equal(it->graph.nodes.count, 3);
+    assert_int_equal(count(&it->graph, QVK__OP_QVK_FUSED_LINEAR_Q4GSW), 1);
+    run(it, after);
+    test_assert_close("fused", after, before, S * N, halves);
+    end(it);
+}
+
+/* What a gate needs and one thing each that is missing: three or four operators stay as they are. */
+static void gates_that_stay(void **state)
+{
+    enum { OTHER_X, OTHER_SCHEME, SHARED_GATE, SHARED_UP, ANOTHER_FUNCTION, CASES };
+    (void)state;
+    for (int missing = 0; missing < CASES; missing++) {
+        fixture *it = begin(50);
+        const int32_t x = add_x(it);
+        const qvk__op op = QVK__OP_QVK_LINEAR_Q8GSW, other = QVK__OP_QVK_LINEAR_D8_Q8GSW;
+        const int32_t up_x = missing == OTHER_X ? kit_call(&it->graph, QVK__OP_NEG, KIT_ARGS(KIT_V(x)),
+                                                           QVK_DTYPE_F32, KIT_SHAPE(1, S, K))
+                                                : x;
+        const int32_t y = add_linear(it, op, x, 3, false);
+        const int32_t up = add_linear(it, missing == OTHER_SCHEME ? other : op, up_x, 3, false);
+        const int32_t gate =
+            missing == ANOTHER_FUNCTION
+                ? kit_call(&it->graph, QVK__OP_SIGMOID, KIT_ARGS(KIT_V(y)), QVK_DTYPE_F32, KIT_SHAPE(1, S, N))
+                : add_silu(it, y, AS_SILU, QVK_DTYPE_F32);
+        kit_output(&it->graph, add_binary(it, QVK__OP_MUL_TENSOR, gate, up));
+        if (missing == SHARED_GATE || missing == SHARED_UP)
+            kit_output(&it->graph, missing == SHARED_GATE ? y : up);
+        check(it, QVK__OP_MUL_TENSOR, missing == OTHER_X ? 5 : 4);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +351,10 @@ int main(void)
         cmocka_unit_test(broadcast_residuals_stay),
         cmocka_unit_test(factors_stay),
         cmocka_unit_test(activations_written_in_place_stay),
+        cmocka_unit_test(gate_of_all_schemes),
+        cmocka_unit_test(gate_through_views),
+        cmocka_unit_test(gate_of_halves),
+        cmocka_unit_test(gates_that_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
