@@ -61,6 +61,13 @@ bool qvk__fuse_is_constant(const qvk__fuser *fuser, int32_t value)
            !fuser->graph->values.data[value].is_mutable;
 }
 
+bool qvk__fuse_is_steady(const qvk__fuser *fuser, int32_t value)
+{
+    return value >= 0 && (size_t)value < fuser->n_values && !fuser->written[value] &&
+           fuser->graph->values.data[value].kind == QVK__VALUE_TENSOR &&
+           !fuser->graph->values.data[value].is_mutable;
+}
+
 bool qvk__fuse_is_int(const qvk__arg *arg, int64_t wanted)
 {
     int64_t value;
@@ -133,7 +140,7 @@ static void mark_written(int32_t value, void *user)
     ((bool *)user)[value] = true;
 }
 
-/* An output that is there before its node is written as well. */
+/* An output that is there before its node is written as well. What is written has no one producer. */
 static void find_producers(const qvk__graph *graph, int32_t *producers, bool *written)
 {
     for (size_t i = 0; i < graph->values.count; i++)
@@ -151,6 +158,8 @@ static void find_producers(const qvk__graph *graph, int32_t *producers, bool *wr
             producers[out] = (int32_t)n;
         }
     }
+    for (size_t i = 0; i < graph->values.count; i++)
+        producers[i] = written[i] ? NOBODY : producers[i];
 }
 
 static qvk_status run_rules(qvk__graph *graph, const qvk__fuse_fn *list, size_t n_rules, qvk_error *err)

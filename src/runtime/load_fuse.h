@@ -25,10 +25,13 @@ qvk_status qvk__fuse_graph(qvk__graph *graph, qvk_error *err);
 
 /* The value an argument names, or -1. */
 int32_t qvk__fuse_value(const qvk__arg *arg);
-/* The node behind a value, looking through copies that change nothing; NULL for inputs and constants. */
+/* The node behind a value, looking through copies that change nothing; NULL for inputs, constants and what is
+ * written in place. */
 const qvk__node *qvk__fuse_producer(const qvk__fuser *fuser, int32_t value);
 /* Constant that nobody writes. */
 bool qvk__fuse_is_constant(const qvk__fuser *fuser, int32_t value);
+/* A tensor that is the same wherever it is read. A rule that puts off reading one asks this. */
+bool qvk__fuse_is_steady(const qvk__fuser *fuser, int32_t value);
 /* The number itself. */
 bool qvk__fuse_is_int(const qvk__arg *arg, int64_t wanted);
 /* None, or a constant of zeros only. */

@@ -165,7 +165,7 @@ static int32_t shaped_like(const qvk__fuser *fuser, int32_t x, const qvk_tensor 
         const qvk__node *node = producer_of(fuser, x);
         const size_t leading = (size_t)QVK__MAX(y->rank - 1, 0) * sizeof *desc->sizes;
         if (desc->rank == y->rank && memcmp(desc->sizes, y->sizes, leading) == 0 &&
-            (size_t)x < fuser->n_values && !fuser->written[x])
+            qvk__fuse_is_steady(fuser, x))
             found = x;
         if (!node || !qvk__fuse_keeps_rows(fuser, node))
             return found;

@@ -216,9 +216,10 @@ static bool match_dynamic(const qvk__fuser *fuser, int32_t value, const qvk__nod
         return false;
     x = qvk__fuse_value(&quantize->args[0]);
     *choose = qvk__fuse_producer(fuser, qvk__fuse_value(&quantize->args[2]));
-    if (x < 0 || !*choose || (*choose)->op != QVK__OP_TORCHAO_CHOOSE_QPARAMS_AFFINE ||
-        (*choose)->n_outs != 2 || (*choose)->outs[0] != quantize->args[2].u.value ||
-        (*choose)->outs[1] != quantize->args[3].u.value || qvk__fuse_value(&(*choose)->args[0]) != x)
+    if (!qvk__fuse_is_steady(fuser, x) || !*choose ||
+        (*choose)->op != QVK__OP_TORCHAO_CHOOSE_QPARAMS_AFFINE || (*choose)->n_outs != 2 ||
+        (*choose)->outs[0] != quantize->args[2].u.value || (*choose)->outs[1] != quantize->args[3].u.value ||
+        qvk__fuse_value(&(*choose)->args[0]) != x)
         return false;
     return is_per_token(fuser, &(*choose)->args[2], x) && is_per_token(fuser, &quantize->args[1], x) &&
            is_per_token(fuser, &dequantize->args[1], x) && qvk__fuse_is_int(&quantize->args[5], -128) &&
@@ -258,7 +259,7 @@ static bool is_default_choice(const qvk__fuser *fuser, const qvk__node *choose)
     const int32_t x = qvk__fuse_value(&choose->args[0]);
     const char *mapping;
 
-    return x >= 0 && qvk__arg_string(&choose->args[1], "", &mapping, NULL) == QVK_OK &&
+    return qvk__fuse_is_steady(fuser, x) && qvk__arg_string(&choose->args[1], "", &mapping, NULL) == QVK_OK &&
            strcmp(mapping, "ASYMMETRIC") == 0 && is_per_token(fuser, &choose->args[2], x) &&
            qvk__fuse_is_int(&choose->args[4], -128) && qvk__fuse_is_int(&choose->args[5], 127) &&
            qvk__arg_is_null(&choose->args[6]) && values[choose->outs[0]].desc.dtype == values[x].desc.dtype &&
@@ -306,7 +307,7 @@ qvk_status qvk__fuse_static_activation(qvk__fuser *fuser, size_t index, bool *ch
         dequantize->op != QVK__OP_QD_DEQUANTIZE_PER_TENSOR)
         return QVK_OK;
     q = qvk__fuse_value(&dequantize->args[0]);
-    if (q < 0 || fuser->graph->values.data[q].desc.dtype != QVK_DTYPE_I8)
+    if (!qvk__fuse_is_steady(fuser, q) || fuser->graph->values.data[q].desc.dtype != QVK_DTYPE_I8)
         return QVK_OK;
     args[0] = dequantize->args[0];
     args[1] = dequantize->args[1];
@@ -344,18 +345,21 @@ qvk_status qvk__fuse_bias(qvk__fuser *fuser, size_t index, bool *changed, qvk_er
     int64_t n, k;
     int32_t scales;
 
-    if (add->op != QVK__OP_ADD_TENSOR || !qvk__fuse_is_int(&add->args[2], 1))
+    if (add->op != QVK__OP_ADD_TENSOR || !qvk__fuse_is_int(&add->args[2], 1) || add->outs[0] < 0)
         return QVK_OK;
     matmul = qvk__fuse_producer(fuser, qvk__fuse_value(&add->args[0]));
     if (!matmul || matmul->op != QVK__OP_PRIV_WEIGHT_INT8PACK_MM || matmul->outs[0] != add->args[0].u.value ||
         qvk__graph_use_count(fuser->graph, matmul->outs[0]) != 1 ||
+        !qvk__fuse_is_steady(fuser, qvk__fuse_value(&matmul->args[0])) ||
         !qvk__fuse_is_constant(fuser, qvk__fuse_value(&matmul->args[1])) ||
         !qvk__fuse_is_constant(fuser, qvk__fuse_value(&matmul->args[2])))
         return QVK_OK;
     n = fuser->graph->values.data[matmul->args[1].u.value].desc.sizes[0];
     k = fuser->graph->values.data[matmul->args[1].u.value].desc.sizes[1];
     if (!is_bias(fuser, qvk__fuse_value(&add->args[1]), n) ||
-        qvk_tensor_numel(&fuser->graph->values.data[matmul->args[2].u.value].desc) != n)
+        qvk_tensor_numel(&fuser->graph->values.data[matmul->args[2].u.value].desc) != n ||
+        fuser->graph->values.data[add->outs[0]].desc.dtype !=
+            fuser->graph->values.data[matmul->outs[0]].desc.dtype)
         return QVK_OK;
     args[0] = matmul->args[0];
     args[1] = matmul->args[1];

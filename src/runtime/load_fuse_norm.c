@@ -9,20 +9,12 @@ static const qvk_tensor *desc_of(const qvk__fuser *fuser, int32_t value)
     return &fuser->graph->values.data[value].desc;
 }
 
-/* A tensor that is the same wherever it is read. */
-static bool is_steady(const qvk__fuser *fuser, int32_t value)
-{
-    return value >= 0 && (size_t)value < fuser->n_values && !fuser->written[value] &&
-           fuser->graph->values.data[value].kind == QVK__VALUE_TENSOR &&
-           !fuser->graph->values.data[value].is_mutable;
-}
-
 /* The node with this operator that computes the argument. */
 static const qvk__node *made_by(const qvk__fuser *fuser, const qvk__arg *arg, qvk__op op)
 {
     const int32_t value = qvk__fuse_value(arg);
 
-    if (!is_steady(fuser, value) || fuser->producers[value] < 0)
+    if (!qvk__fuse_is_steady(fuser, value) || fuser->producers[value] < 0)
         return NULL;
     const qvk__node *node = &fuser->graph->nodes.data[fuser->producers[value]];
     return node->op == op ? node : NULL;
@@ -49,7 +41,7 @@ static int32_t cast_from(const qvk__fuser *fuser, const qvk__node *node)
 /* The value behind the casts of a value. */
 static int32_t before_cast(const qvk__fuser *fuser, int32_t value)
 {
-    if (!is_steady(fuser, value) || fuser->producers[value] < 0)
+    if (!qvk__fuse_is_steady(fuser, value) || fuser->producers[value] < 0)
         return -1;
     return cast_from(fuser, &fuser->graph->nodes.data[fuser->producers[value]]);
 }
@@ -123,7 +115,8 @@ static int32_t normalized_from(const qvk__fuser *fuser, const qvk__node *mul, do
 {
     for (int i = 0; mul && i < 2; i++) {
         const int32_t x = qvk__fuse_value(&mul->args[i]);
-        if (is_steady(fuser, x) && desc_of(fuser, x)->rank >= 1 && is_rstd(fuser, &mul->args[1 - i], x, eps))
+        if (qvk__fuse_is_steady(fuser, x) && desc_of(fuser, x)->rank >= 1 &&
+            is_rstd(fuser, &mul->args[1 - i], x, eps))
             return x;
     }
     return -1;
@@ -163,7 +156,8 @@ static bool find_rounding(const qvk__fuser *fuser, int32_t steps, qvk_dtype norm
     }
     out->x = source;
     out->rounding = QVK__RMS_ROUND_NORMALIZED;
-    return inside == QVK_DTYPE_F32 && is_steady(fuser, source) && y == desc_of(fuser, source)->dtype;
+    return inside == QVK_DTYPE_F32 && qvk__fuse_is_steady(fuser, source) &&
+           y == desc_of(fuser, source)->dtype;
 }
 
 /* mul(weight, normalized), or the same with its sides changed. */
@@ -197,7 +191,7 @@ static bool match_casts(const qvk__fuser *fuser, const qvk__node *cast, rms_norm
     out->x = before_cast(fuser, qvk__fuse_value(&norm->args[0]));
     out->weight = qvk__fuse_value(&norm->args[1]);
     out->rounding = QVK__RMS_ROUND_RESULT;
-    return is_steady(fuser, out->x) &&
+    return qvk__fuse_is_steady(fuser, out->x) &&
            desc_of(fuser, out->x)->dtype == desc_of(fuser, cast->outs[0])->dtype &&
            qvk__fuse_is_constant(fuser, out->weight) &&
            qvk__arg_float(&norm->args[2], "eps", &out->eps, NULL) == QVK_OK;
@@ -269,7 +263,7 @@ static bool is_reshape_for_linear(const qvk__fuser *fuser, const qvk__node *node
     out = desc_of(fuser, node->outs[0]);
     const qvk__node *reader = only_reader(fuser, node->outs[0]);
     return out->rank >= 1 && in->rank >= 1 && out->sizes[out->rank - 1] == in->sizes[in->rank - 1] &&
-           is_steady(fuser, node->outs[0]) && reader && is_linear_of(fuser, reader, node->outs[0]);
+           qvk__fuse_is_steady(fuser, node->outs[0]) && reader && is_linear_of(fuser, reader, node->outs[0]);
 }
 
 /* Do linears alone read it, perhaps reshaped? */
@@ -296,11 +290,11 @@ qvk_status qvk__fuse_norm_into_linear(qvk__fuser *fuser, size_t index, bool *cha
     if (!takes_norm(fuser, node, &op, args))
         return QVK_OK;
     norm = find_norm(fuser, args[0].u.value);
-    if (!norm && is_steady(fuser, args[0].u.value) && fuser->producers[args[0].u.value] >= 0) {
+    if (!norm && qvk__fuse_is_steady(fuser, args[0].u.value) && fuser->producers[args[0].u.value] >= 0) {
         reshape = &fuser->graph->nodes.data[fuser->producers[args[0].u.value]];
         norm = reshape->n_args > 0 ? find_norm(fuser, qvk__fuse_value(&reshape->args[0])) : NULL;
     }
-    if (!norm || !is_steady(fuser, qvk__fuse_value(&norm->args[0])) ||
+    if (!norm || !qvk__fuse_is_steady(fuser, qvk__fuse_value(&norm->args[0])) ||
         !qvk__fuse_is_constant(fuser, qvk__fuse_value(&norm->args[1])) ||
         desc_of(fuser, norm->args[0].u.value)->rank < 1 || !only_linears_read(fuser, norm->outs[0]))
         return QVK_OK;

@@ -13,10 +13,32 @@ enum { BATCH = 4, WIDTH = 8 };
 static float numbers[WIDTH * WIDTH + BATCH * WIDTH];
 static qvk__graph graph;
 
-/* linear, a step on the CPU, linear into a buffer that keeps its contents. */
-static int build_graph(void **state)
+/* RMS norm(x), two quantized linears over it, one of which is added to x. */
+static int32_t add_fused(int32_t x)
 {
-    (void)state;
+    static const int8_t weights[2][WIDTH * WIDTH] = {{3, -5, 7}, {1, 2}};
+    const int32_t w = kit_constant(&graph, "norm", QVK_DTYPE_F32, KIT_SHAPE(WIDTH), numbers);
+    const int32_t norm = kit_call(&graph, QVK__OP_ET_RMS_NORM, KIT_ARGS(KIT_V(x), KIT_V(w), KIT_F(1e-5)),
+                                  QVK_DTYPE_F32, KIT_SHAPE(1, BATCH, 1, WIDTH));
+    const int32_t s = kit_constant(&graph, "scales", QVK_DTYPE_F32, KIT_SHAPE(1, WIDTH), numbers);
+    int32_t y[2];
+
+    for (int i = 0; i < 2; i++) {
+        const int32_t q = kit_constant(&graph, NULL, QVK_DTYPE_I8, KIT_SHAPE(WIDTH, WIDTH), weights[i]);
+        y[i] = kit_call(&graph, QVK__OP_QVK_LINEAR_D8_Q8GSW,
+                        KIT_ARGS(KIT_V(norm), KIT_V(q), KIT_V(s), KIT_I(WIDTH), KIT_NONE), QVK_DTYPE_F32,
+                        KIT_SHAPE(1, BATCH, 1, WIDTH));
+    }
+    kit_output(&graph, y[1]);
+    return kit_call(&graph, QVK__OP_ADD_TENSOR, KIT_ARGS(KIT_V(x), KIT_V(y[0]), KIT_I(1)), QVK_DTYPE_F32,
+                    KIT_SHAPE(1, BATCH, 1, WIDTH));
+}
+
+/* A linear, perhaps of what is fused at load, a step on the CPU, a linear into a buffer that keeps its
+ * contents.
+ */
+static int build(bool is_fused)
+{
     static const float zeros[BATCH * WIDTH] = {0};
     test_rng rng = test_rng_seed(3);
     test_rng_fill_uniform(&rng, numbers, WIDTH * WIDTH + BATCH * WIDTH, -1.0f, 1.0f);
@@ -24,8 +46,9 @@ static int build_graph(void **state)
     const int32_t x = kit_input(&graph, "x", QVK_DTYPE_F32, KIT_SHAPE(1, BATCH, 1, WIDTH));
     const int32_t w = kit_constant(&graph, "w", QVK_DTYPE_F32, KIT_SHAPE(WIDTH, WIDTH), numbers);
     const int32_t cache = kit_constant(&graph, "cache", QVK_DTYPE_F32, KIT_SHAPE(1, BATCH, 1, WIDTH), zeros);
-    const int32_t a = kit_call(&graph, QVK__OP_LINEAR, KIT_ARGS(KIT_V(x), KIT_V(w), KIT_NONE), QVK_DTYPE_F32,
-                               KIT_SHAPE(1, BATCH, 1, WIDTH));
+    const int32_t a =
+        kit_call(&graph, QVK__OP_LINEAR, KIT_ARGS(KIT_V(is_fused ? add_fused(x) : x), KIT_V(w), KIT_NONE),
+                 QVK_DTYPE_F32, KIT_SHAPE(1, BATCH, 1, WIDTH));
     const int32_t b = kit_cpu_step(&graph, a, KIT_SHAPE(1, BATCH, 1, WIDTH));
     const int32_t c = kit_call(&graph, QVK__OP_LINEAR, KIT_ARGS(KIT_V(b), KIT_V(w), KIT_NONE), QVK_DTYPE_F32,
                                KIT_SHAPE(1, BATCH, 1, WIDTH));
@@ -35,6 +58,18 @@ static int build_graph(void **state)
     kit_output(&graph, c);
     kit_output(&graph, cache);
     return 0;
+}
+
+static int build_graph(void **state)
+{
+    (void)state;
+    return build(false);
+}
+
+static int build_fused_graph(void **state)
+{
+    (void)state;
+    return build(true);
 }
 
 static int free_graph(void **state)
@@ -49,7 +84,7 @@ static qvk_status use_engine(qvk__gpu *gpu, qvk_error *err)
 {
     static const int64_t lengths[] = {BATCH, 2, BATCH};
     qvk__engine *engine = NULL;
-    qvk_value outputs[2];
+    qvk_value outputs[3];
     qvk_status status;
 
     QVK__TRY_GO(qvk__engine_create(gpu, &graph, NULL, &engine, err));
@@ -57,7 +92,7 @@ static qvk_status use_engine(qvk__gpu *gpu, qvk_error *err)
         const qvk_value input =
             kit_tensor(QVK_DTYPE_F32, KIT_SHAPE(1, lengths[i], 1, WIDTH), numbers + WIDTH * WIDTH);
         memset(outputs, 0, sizeof outputs);
-        QVK__TRY_GO(qvk__engine_run(engine, &input, 1, outputs, 2, err));
+        QVK__TRY_GO(qvk__engine_run(engine, &input, 1, outputs, (uint32_t)graph.outputs.count, err));
     }
     QVK__TRY_GO(qvk__engine_reset(engine, err));
 done:
@@ -161,12 +196,14 @@ static void every_allocation_of_a_device_engine_may_fail(void **state)
     gpu_close(&gpu);
 }
 
+#define TEST_WITH(build, test) cmocka_unit_test_setup_teardown(test, build, free_graph)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_allocation_of_a_reference_engine_may_fail),
-        cmocka_unit_test(every_allocation_of_a_device_engine_may_fail),
-        cmocka_unit_test(every_vulkan_call_may_fail),
+        TEST_WITH(build_fused_graph, every_allocation_of_a_reference_engine_may_fail),
+        TEST_WITH(build_fused_graph, every_allocation_of_a_device_engine_may_fail),
+        TEST_WITH(build_graph, every_vulkan_call_may_fail),
     };
-    return cmocka_run_group_tests(tests, build_graph, free_graph);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -219,6 +219,37 @@ static void bias_of_int8pack_mm(void **state)
     qvk__graph_finish(&graph);
 }
 
+/* Sums of another type, and of activations that are overwritten before the sum. */
+static void other_sums_of_int8pack_mm_stay(void **state)
+{
+    (void)state;
+    const layer it = make_layer(7);
+    for (int is_half = 0; is_half < 2; is_half++) {
+        qvk__graph graph;
+        qvk__graph_init(&graph);
+        int32_t x = kit_input(&graph, "x", QVK_DTYPE_F32, KIT_SHAPE(M, K));
+        const qvk_dtype dtype = is_half ? QVK_DTYPE_F16 : QVK_DTYPE_F32;
+        const qvk__arg cast[] = {KIT_V(x), KIT_I(5), KIT_NONE, KIT_NONE, KIT_NONE, KIT_NONE, KIT_NONE};
+        const int32_t w = kit_constant(&graph, "weight", QVK_DTYPE_I8, KIT_SHAPE(N, K), it.weight);
+        const int32_t s = kit_constant(&graph, "scales", QVK_DTYPE_F32, KIT_SHAPE(N), it.scales);
+        const int32_t b = kit_constant(&graph, "bias", QVK_DTYPE_F32, KIT_SHAPE(N), it.bias);
+        if (is_half)
+            x = kit_call(&graph, QVK__OP_PRIV_TO_COPY, cast, 7, dtype, KIT_SHAPE(M, K));
+        const int32_t y = kit_call(&graph, QVK__OP_PRIV_WEIGHT_INT8PACK_MM,
+                                   KIT_ARGS(KIT_V(x), KIT_V(w), KIT_V(s)), dtype, KIT_SHAPE(M, N));
+        if (!is_half) {
+            const int32_t zeros = kit_call(&graph, QVK__OP_MUL_SCALAR, KIT_ARGS(KIT_V(x), KIT_I(0)),
+                                           QVK_DTYPE_F32, KIT_SHAPE(M, K));
+            assert_true(qvk__graph_add_node(&graph, QVK__OP_ALIAS_COPY, NULL,
+                                            (const qvk__arg[]){KIT_V(zeros)}, 1, &x, 1) >= 0);
+        }
+        kit_output(&graph, kit_call(&graph, QVK__OP_ADD_TENSOR, KIT_ARGS(KIT_V(y), KIT_V(b), KIT_I(1)),
+                                    QVK_DTYPE_F32, KIT_SHAPE(M, N)));
+        check_fused(&graph, &it, QVK__OP_PRIV_WEIGHT_INT8PACK_MM, graph.nodes.count, TEST_F32_SUM);
+        qvk__graph_finish(&graph);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +260,7 @@ int main(void)
         cmocka_unit_test(dynamic_activation_with_eps),
         cmocka_unit_test(static_activation),
         cmocka_unit_test(bias_of_int8pack_mm),
+        cmocka_unit_test(other_sums_of_int8pack_mm_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

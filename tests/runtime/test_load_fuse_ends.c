@@ -222,6 +222,37 @@ static void activations_written_in_place_stay(void **state)
     check(it, QVK__OP_QVK_LINEAR_Q8GSW, 4);
 }
 
+/* The same where x is the output of another node, which has what it gives from elsewhere. */
+static void activations_defined_again_stay(void **state)
+{
+    (void)state;
+    fixture *it = begin(26);
+    const int32_t x = add_x(it), r = add_r(it);
+    const int32_t y = add_linear(it, QVK__OP_QVK_LINEAR_Q8GSW, x, 3, false);
+    const int32_t zeros = kit_call(&it->graph, QVK__OP_MUL_SCALAR, KIT_ARGS(KIT_V(x), KIT_I(0)),
+                                   QVK_DTYPE_F32, KIT_SHAPE(1, S, K));
+    assert_true(qvk__graph_add_node(&it->graph, QVK__OP_ALIAS_COPY, NULL, (const qvk__arg[]){KIT_V(zeros)}, 1,
+                                    &x, 1) >= 0);
+    kit_output(&it->graph, add_binary(it, QVK__OP_ADD_TENSOR, r, y));
+    check(it, QVK__OP_QVK_LINEAR_Q8GSW, 4);
+}
+
+/* The linear that is the last to write a value is not the one whose result was added. */
+static void results_defined_again_stay(void **state)
+{
+    (void)state;
+    fixture *it = begin(27);
+    const int32_t x = add_x(it), r = add_r(it);
+    const int32_t y = add_linear(it, QVK__OP_QVK_LINEAR_Q8GSW, x, 3, false);
+    const int32_t sum = add_binary(it, QVK__OP_ADD_TENSOR, r, y);
+    const int32_t other = add_linear(it, QVK__OP_ET_LINEAR_Q4GSW, x, 3, false);
+    qvk__node *last = &it->graph.nodes.data[it->graph.nodes.count - 1];
+    assert_int_equal(last->outs[0], other);
+    last->outs[0] = y;
+    kit_output(&it->graph, sum);
+    check(it, QVK__OP_QVK_LINEAR_Q8GSW, 3);
+}
+
 /* ---- gate ----------------------------------------------------------------------------------------------- */
 
 /* How exporters write silu(y): as it is, y sigmoid(y), sigmoid(y) y. */
@@ -351,6 +382,8 @@ int main(void)
         cmocka_unit_test(broadcast_residuals_stay),
         cmocka_unit_test(factors_stay),
         cmocka_unit_test(activations_written_in_place_stay),
+        cmocka_unit_test(activations_defined_again_stay),
+        cmocka_unit_test(results_defined_again_stay),
         cmocka_unit_test(gate_of_all_schemes),
         cmocka_unit_test(gate_through_views),
         cmocka_unit_test(gate_of_halves),
