@@ -5,12 +5,10 @@
 #include "core/dtype.h"
 #include "core/semantics.h"
 #include "kernels/linear_choice.h"
-#include "op_harness.h"
+#include "linear_cases.h"
 #include "reference/reference.h"
 
-/* Float32 sums of k products in another order, results of size about one; so are those of squares. */
-static const test_tolerance FLOAT_SUM = {"float32 sums in another order", 2e-5, 1e-5};
-/* The same stored as fp16, of activations in fp16 that may be rounded to either side. */
+/* Float32 sums stored as fp16, of activations in fp16 that may be rounded to either side. */
 static const test_tolerance HALF_SUM = {"float32 sums stored as fp16", 2e-3, 1e-3};
 /* An activation that lies on the edge between two codes may take either. */
 static const test_tolerance ONE_STEP = {"int8 activations, one step", 1e-2, 1e-2};
@@ -61,18 +59,10 @@ static const scheme schemes[] = {
 
 static void add_weights(op_call *call, test_rng *rng, const normed_case *c, int bits)
 {
-    const int64_t groups = c->group ? (c->k + c->group - 1) / c->group : 1;
-    qvk_tensor *scales;
+    const linear_case plain = {c->m, c->n, c->k, c->group, c->x, true};
 
-    if (bits == 8)
-        op_arg_constant(call, rng, QVK_DTYPE_I8, OP_SHAPE(c->n, c->k), -128, 127);
-    else
-        op_arg_constant(call, rng, QVK_DTYPE_U8, OP_SHAPE(c->n, (c->k + 7) / 8 * 4), 0, 255);
-    scales = op_arg_constant(call, rng, c->x, OP_SHAPE(groups, (c->n + 3) / 4 * 4), 0, 0);
-    for (int64_t i = 0; i < qvk_tensor_numel(scales); i++)
-        qvk__reference_set(
-            scales, i,
-            (double)(test_rng_uniform(rng, 0.5f, 1.5f) / ((bits == 8 ? 64.0f : 4.0f) * sqrtf((float)c->k))));
+    linear_add_weights(call, rng, &plain, bits);
+    linear_add_scales(call, rng, &plain, bits);
 }
 
 /* Everything after the weights. Where columns are whole panels the linear is a gate. */
@@ -99,7 +89,7 @@ static void add_rest(op_call *call, test_rng *rng, const normed_case *c, int bit
 
 static test_tolerance tolerance_of(const normed_case *c, const scheme *s)
 {
-    return s->is_int8 ? ONE_STEP : c->x == F16 ? HALF_SUM : FLOAT_SUM;
+    return s->is_int8 ? ONE_STEP : c->x == F16 ? HALF_SUM : LINEAR_FLOAT_SUM;
 }
 
 /* `change` makes x what the case is about. */
