@@ -1,8 +1,8 @@
 // Linear for many rows on GPUs with cooperative matrices (KHR). A stage of both operands goes through shared memory,
 // weights unpacked. While a stage is multiplied, the next one is on its way in registers.
 //
-// Float16: weights get their group's scale as they are unpacked. Int8: of each stretch of k that no group begins or ends in (a
-// stage, a part, or half a part) sums start from zero and are scaled into float32 totals; with one group they go on to the end.
+// Float16: weights get their group's scale as they are unpacked. Int8: products of a part, or of half of it where groups are
+// that small, start from zero and are scaled into the float32 totals; for one group the totals are the products, int32.
 //
 // Everything that lives in registers (matrices, and the stage on its way) is local to main(): drivers do not promote
 // arrays of global variables.
@@ -21,29 +21,21 @@
 #define WEIGHT uvec4
 #include "linear_matrices.glsl"
 
-// Activations of all buffers, and behind them weights.
-const uint WEIGHTS_TILE = BUFFERS * TILE_M * ROW;
-const uint TILE_QUADS = WEIGHTS_TILE + BUFFERS * TILE_N * ROW;
-shared uvec4 tile[TILE_QUADS > END_TILE_QUADS ? TILE_QUADS : END_TILE_QUADS];
-#define END_TILE tile
+shared uvec4 a_tile[BUFFERS * TILE_M * ROW];
+shared uvec4 b_tile[BUFFERS * TILE_N * ROW];
+#define END_TILE b_tile
+#define END_ROW  ROW
 #include "linear_matrix_end.glsl"
 
 const uint B_LOADS = (TILE_N * CHUNKS + THREADS - 1u) / THREADS;
 #if INT8
-// Stages that no group begins or ends in need one scale a column, and one pass of scaling. Beyond 128 columns of k sums could
-// leave the mantissa.
-const bool IN_ONE_GROUP = ONE_GROUP != 0u || (GROUP % STAGE_K == 0u && STAGE_K <= 128u);
-const uint STAGE_SCALES = IN_ONE_GROUP ? 1u : PARTS * SCALES;
+const uint STAGE_SCALES = PARTS * SCALES;
 const uint SCALE_LOADS = (TILE_N * STAGE_SCALES + THREADS - 1u) / THREADS; // of stage_scales
 shared float stage_scales[BUFFERS * STAGE_SCALES * TILE_N];
 shared uvec4 corner[16u * 4u]; // 16 x 16 numbers of columns, to find out which element of a matrix is where
-const uint ELEMENTS = 256u / SUBGROUP; // of a matrix of sums an invocation has
 // Small whole numbers as floats without a conversion: added to the mantissa of 1.5 * 2^23.
-#define SUM_ZERO     0x4b400000
-#define SUM_PARTIALS int_partials
+#define SUM_ZERO 0x4b400000
 #else
-#define SUM_PARTIALS float_partials
-#define IN_ONE_GROUP true
 const uint SCALE_LOADS = B_LOADS * SCALES; // of this invocation's chunks
 #endif
 
@@ -60,12 +52,6 @@ uint chunk_of(uint at)
     return at / PANEL % CHUNKS;
 }
 
-// Where in tile[] a column of the weights in a buffer begins.
-uint weights_row(uint buffer_at, uint column)
-{
-    return WEIGHTS_TILE + (buffer_at * TILE_N + column) * ROW;
-}
-
 float fetch_scale(uint k, uint column)
 {
     const uint group = min(k / GROUP, n_groups - 1u);
@@ -76,12 +62,12 @@ float fetch_scale(uint k, uint column)
 void unpack(uvec4 chunk, uint to, uint offset_bits, float16_t low, float16_t high)
 {
 #if INT8 && BITS == 8
-    tile[to] = chunk;
+    b_tile[to] = chunk;
 #elif INT8
     // 16 times the weights: they stay in the upper halves of their bytes.
     [[unroll]] for (uint i = 0u; i < 2u; i++) {
         const uint a = chunk[2u * i], b = chunk[2u * i + 1u];
-        tile[to + i] = uvec4((a << 4) & 0xf0f0f0f0u, a & 0xf0f0f0f0u, (b << 4) & 0xf0f0f0f0u, b & 0xf0f0f0f0u);
+        b_tile[to + i] = uvec4((a << 4) & 0xf0f0f0f0u, a & 0xf0f0f0f0u, (b << 4) & 0xf0f0f0f0u, b & 0xf0f0f0f0u);
     }
 #elif BITS == 8
     [[unroll]] for (uint i = 0u; i < 2u; i++) {
@@ -91,13 +77,13 @@ void unpack(uvec4 chunk, uint to, uint offset_bits, float16_t low, float16_t hig
             quad[2u * j] = scaled_pair((w & 0xffu) | ((w & 0xff00u) << 8), offset_bits, low);
             quad[2u * j + 1u] = scaled_pair(((w >> 16) & 0xffu) | ((w >> 8) & 0xff0000u), offset_bits, low);
         }
-        tile[to + i] = quad;
+        b_tile[to + i] = quad;
     }
 #else
     [[unroll]] for (uint i = 0u; i < 4u; i++) {
         const uint w = chunk[i];
         const float16_t scale = i < 2u ? low : high;
-        tile[to + i] = uvec4(scaled_pair(w, offset_bits, scale), scaled_high_pair(w, offset_bits, scale),
+        b_tile[to + i] = uvec4(scaled_pair(w, offset_bits, scale), scaled_high_pair(w, offset_bits, scale),
                                scaled_pair(w >> 8, offset_bits, scale), scaled_high_pair(w >> 8, offset_bits, scale));
     }
 #endif
@@ -117,7 +103,7 @@ void unpack(uvec4 chunk, uint to, uint offset_bits, float16_t low, float16_t hig
     }
 #if INT8
 #define FETCH_SCALE(stage, i)                                                                                            \
-    fetch_scale(((stage) * STAGE_SCALES + ((i) * THREADS + gl_LocalInvocationIndex) / TILE_N) * (STAGE_K / STAGE_SCALES), \
+    fetch_scale(((stage) * STAGE_SCALES + ((i) * THREADS + gl_LocalInvocationIndex) / TILE_N) * (PART_K / SCALES),       \
                 ((i) * THREADS + gl_LocalInvocationIndex) % TILE_N)
 #else
 // One group a stage: the same k for all, which is cheaper to divide.
@@ -134,12 +120,12 @@ void unpack(uvec4 chunk, uint to, uint offset_bits, float16_t low, float16_t hig
         [[unroll]] for (uint i = 0u; i < A_LOADS; i++) {                                                                 \
             const uint at = i * THREADS + gl_LocalInvocationIndex;                                                       \
             if (TILE_M * ROW_QUADS % THREADS == 0u || at < TILE_M * ROW_QUADS)                                           \
-                tile[((buffer_at) * TILE_M + at / ROW_QUADS) * ROW + at % ROW_QUADS] = a_next[i];                      \
+                a_tile[((buffer_at) * TILE_M + at / ROW_QUADS) * ROW + at % ROW_QUADS] = a_next[i];                      \
         }                                                                                                                \
         [[unroll]] for (uint i = 0u; i < B_LOADS; i++) {                                                                 \
             const uint at = i * THREADS + gl_LocalInvocationIndex;                                                       \
             if (TILE_N * CHUNKS % THREADS == 0u || at < TILE_N * CHUNKS)                                                 \
-                unpack(b_next[i], weights_row(buffer_at, column_of(at)) + chunk_of(at) * (ROW_QUADS / CHUNKS),           \
+                unpack(b_next[i], ((buffer_at) * TILE_N + column_of(at)) * ROW + chunk_of(at) * (ROW_QUADS / CHUNKS),    \
                        offset_bits, CHUNK_SCALE(i, 0u), CHUNK_SCALE(i, SCALES - 1u));                                    \
         }                                                                                                                \
         STORE_SCALES(buffer_at)                                                                                          \
@@ -176,102 +162,85 @@ void main()
     uvec4 a_next[A_LOADS], b_next[B_LOADS];
     float scale_next[SCALE_LOADS];
     MATRIX(ELEMENT, 16, STEP_K, gl_MatrixUseA) a[STEPS * FRAGS_M];
-    MATRIX(ELEMENT, STEP_K, 16, gl_MatrixUseB) b[STEPS * FRAGS_N];
+    MATRIX(ELEMENT, STEP_K, 16, gl_MatrixUseB) b[STEPS];
 #if INT8
-    const int sum_zero = ONE_GROUP != 0u ? 0 : SUM_ZERO;
-#else
-    const float sum_zero = 0.0;
-#endif
-#define DECLARE(f) PRODUCT sum_##f = PRODUCT(sum_zero);
-    FOR_SUMS(DECLARE)
-#if INT8
-#define TOTAL MATRIX(float, 16, 16, gl_MatrixUseAccumulator)
-#define DECLARE_TOTAL(f) TOTAL total_##f = TOTAL(0.0);
-    FOR_SUMS(DECLARE_TOTAL)
-#define LOAD_SCALES(index)                                                                                               \
-    float scale[FRAGS_N * ELEMENTS];                                                                                     \
-    [[unroll]] for (uint j = 0u; j < FRAGS_N; j++)                                                                       \
-        [[unroll]] for (uint e = 0u; e < ELEMENTS; e++)                                                                  \
-            scale[j * ELEMENTS + e] =                                                                                    \
-                stage_scales[(now * STAGE_SCALES + (index)) * TILE_N + j * 16u + column_of_element[e]];
-#define ADD_SCALED(f)                                                                                                    \
-    if ((f) < N_SUMS) {                                                                                                  \
-        [[unroll]] for (uint e = 0u; e < ELEMENTS; e++)                                                                  \
-            total_##f[e] += (intBitsToFloat(sum_##f[e]) - 12582912.0) * scale[(f) / FRAGS_M * ELEMENTS + e];             \
-    }
-    TOTAL columns;
+    MATRIX(float, 16, 16, gl_MatrixUseAccumulator) totals[ONE_GROUP != 0u ? 1u : FRAGS_M * FRAGS_N];
+    [[unroll]] for (uint f = 0u; f < totals.length(); f++)
+        totals[f] = MATRIX(float, 16, 16, gl_MatrixUseAccumulator)(0.0);
+    PRODUCT products[ONE_GROUP != 0u ? FRAGS_M * FRAGS_N : 1u];
+    MATRIX(float, 16, 16, gl_MatrixUseAccumulator) columns;
     for (uint i = gl_LocalInvocationIndex; i < 64u; i += THREADS)
         corner[i] = floatBitsToUint(vec4(float(i % 4u * 4u)) + vec4(0.0, 1.0, 2.0, 3.0));
     barrier();
     coopMatLoad(columns, corner, 0u, 4u, gl_CooperativeMatrixLayoutRowMajor);
-    uint column_of_element[ELEMENTS]; // that this invocation has, in the tile
-    [[unroll]] for (uint e = 0u; e < ELEMENTS; e++)
+    uint column_of_element[256u / SUBGROUP]; // that this invocation has, in the tile
+    [[unroll]] for (uint e = 0u; e < columns.length(); e++)
         column_of_element[e] = warp_n + uint(columns[e]);
+#else
+    PRODUCT products[FRAGS_M * FRAGS_N];
 #endif
+    [[unroll]] for (uint f = 0u; f < products.length(); f++)
+        products[f] = PRODUCT(SUM(0));
 
     FETCH(min(first_stage, n_stages - 1u))
     [[dont_unroll]] for (uint stage = first_stage; stage < n_stages; stage++) {
         const uint now = stage % BUFFERS;
         STORE(now)
         barrier();
+#if INT8
+        // In a block of its own: else drivers move the loads behind the products, and wait for them.
+        if (stage + 1u < n_stages)
+            FETCH(stage + 1u)
+#else
         FETCH(min(stage + 1u, n_stages - 1u)) // the last one again: a condition would cost more
+#endif
         [[unroll]] for (uint part = 0u; part < PARTS; part++) {
-            [[unroll]] for (uint s = 0u; s < STEPS; s++) {
+            [[unroll]] for (uint s = 0u; s < STEPS; s++)
                 [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
-                    coopMatLoad(a[s * FRAGS_M + i], tile, (now * TILE_M + warp_m + i * 16u) * ROW + 4u * part + 2u * s, ROW,
-                                gl_CooperativeMatrixLayoutRowMajor);
-                [[unroll]] for (uint j = 0u; j < FRAGS_N; j++)
-                    coopMatLoad(b[s * FRAGS_N + j], tile, weights_row(now, warp_n + j * 16u) + 4u * part + 2u * s, ROW,
+                    coopMatLoad(a[s * FRAGS_M + i], a_tile, (now * TILE_M + warp_m + i * 16u) * ROW + 4u * part + 2u * s,
+                                ROW, gl_CooperativeMatrixLayoutRowMajor);
+            [[unroll]] for (uint j = 0u; j < FRAGS_N; j++) {
+                [[unroll]] for (uint s = 0u; s < STEPS; s++)
+                    coopMatLoad(b[s], b_tile, (now * TILE_N + warp_n + j * 16u) * ROW + 4u * part + 2u * s, ROW,
                                 gl_CooperativeMatrixLayoutColumnMajor);
-            }
-            if (IN_ONE_GROUP) {
-#define MULTIPLY(f)                                                                                                      \
-    if ((f) < N_SUMS)                                                                                                    \
-        sum_##f = coopMatMulAdd(a[s * FRAGS_M + (f) % FRAGS_M], b[s * FRAGS_N + (f) / FRAGS_M], sum_##f);
-                [[unroll]] for (uint s = 0u; s < STEPS; s++) {
-                    FOR_SUMS(MULTIPLY)
+                if (INT8 == 0 || ONE_GROUP != 0u) {
+                    [[unroll]] for (uint s = 0u; s < STEPS; s++)
+                        [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
+                            products[j * FRAGS_M + i] =
+                                coopMatMulAdd(a[s * FRAGS_M + i], b[s], products[j * FRAGS_M + i]);
                 }
-            }
 #if INT8
-            else {
-                [[unroll]] for (uint half_part = 0u; half_part < SCALES; half_part++) {
-                    LOAD_SCALES(part * SCALES + half_part)
-#define ADD_PRODUCT(f)                                                                                                   \
-    if ((f) < N_SUMS) {                                                                                                  \
-        sum_##f = PRODUCT(SUM_ZERO);                                                                                     \
-        [[unroll]] for (uint s = half_part * (STEPS / SCALES); s < (half_part + 1u) * (STEPS / SCALES); s++)             \
-            sum_##f = coopMatMulAdd(a[s * FRAGS_M + (f) % FRAGS_M], b[s * FRAGS_N + (f) / FRAGS_M], sum_##f);            \
-    }                                                                                                                    \
-    ADD_SCALED(f)
-                    FOR_SUMS(ADD_PRODUCT)
+                else {
+                    [[unroll]] for (uint half_part = 0u; half_part < SCALES; half_part++) {
+                        float scale[256u / SUBGROUP];
+                        [[unroll]] for (uint e = 0u; e < columns.length(); e++)
+                            scale[e] = stage_scales[((now * PARTS + part) * SCALES + half_part) * TILE_N + j * 16u +
+                                                    column_of_element[e]];
+                        [[unroll]] for (uint i = 0u; i < FRAGS_M; i++) {
+                            PRODUCT product = PRODUCT(SUM_ZERO);
+                            [[unroll]] for (uint s = half_part * (STEPS / SCALES);
+                                            s < (half_part + 1u) * (STEPS / SCALES); s++)
+                                product = coopMatMulAdd(a[s * FRAGS_M + i], b[s], product);
+                            [[unroll]] for (uint e = 0u; e < product.length(); e++)
+                                totals[j * FRAGS_M + i][e] += (intBitsToFloat(product[e]) - 12582912.0) * scale[e];
+                        }
+                    }
                 }
+#endif
             }
-#endif
         }
-#if INT8
-        if (ONE_GROUP == 0u && IN_ONE_GROUP) {
-            LOAD_SCALES(0u)
-#define ADD_SUM(f)                                                                                                       \
-    ADD_SCALED(f)                                                                                                        \
-    sum_##f = PRODUCT(SUM_ZERO);
-            FOR_SUMS(ADD_SUM)
-        }
-#endif
         if (BUFFERS == 1u)
             barrier();
     }
     if (BUFFERS != 1u)
-        barrier(); // tile[] serves another end now
+        barrier(); // b_tile serves another end now
 
-#define KEEP_SUM(f)  KEEP(f, sum_##f)
-#define LEAVE_SUM(f) LEAVE(f, sum_##f, SUM_PARTIALS)
 #if INT8
-#define KEEP_TOTAL(f)  KEEP(f, total_##f)
-#define LEAVE_TOTAL(f) LEAVE(f, total_##f, float_partials)
-    if (ONE_GROUP == 0u) {
-        FINISH(KEEP_TOTAL, LEAVE_TOTAL)
-        return;
-    }
+    if (ONE_GROUP == 0u)
+        FINISH(totals, float_partials, warp_m, warp_n)
+    else
+        FINISH(products, int_partials, warp_m, warp_n)
+#else
+    FINISH(products, float_partials, warp_m, warp_n)
 #endif
-    FINISH(KEEP_SUM, LEAVE_SUM)
 }

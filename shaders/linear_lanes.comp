@@ -25,8 +25,10 @@
 #include "linear_matrices.glsl"
 
 const uint TILE_QUADS = BUFFERS * TILE_M * ROW;
-shared uvec4 a_tile[TILE_QUADS > END_TILE_QUADS ? TILE_QUADS : END_TILE_QUADS];
+const uint END_QUADS = WARPS_M * WARPS_N * 16u * 5u;
+shared uvec4 a_tile[TILE_QUADS > END_QUADS ? TILE_QUADS : END_QUADS];
 #define END_TILE a_tile
+#define END_ROW  5u
 #include "linear_matrix_end.glsl"
 
 const uint PANELS = FRAGS_N * 2u; // of a subgroup
@@ -108,9 +110,10 @@ void main()
     uint words_next[WORDS], words[WORDS];
     float scales_next[LANE_SCALES], lane_scales[LANE_SCALES];
     MATRIX(float16_t, 16, 16, gl_MatrixUseA) a[STEPS * FRAGS_M];
-    MATRIX(float16_t, 16, 16, gl_MatrixUseB) b[STEPS * FRAGS_N];
-#define DECLARE(f) PRODUCT sum_##f = PRODUCT(0.0);
-    FOR_SUMS(DECLARE)
+    MATRIX(float16_t, 16, 16, gl_MatrixUseB) b[STEPS];
+    PRODUCT products[FRAGS_M * FRAGS_N];
+    [[unroll]] for (uint f = 0u; f < products.length(); f++)
+        products[f] = PRODUCT(0.0);
 
     FETCH(min(first_stage, n_stages - 1u))
     [[dont_unroll]] for (uint stage = first_stage; stage < n_stages; stage++) {
@@ -131,23 +134,21 @@ void main()
                 [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
                     coopMatLoad(a[s * FRAGS_M + i], a_tile, (buffer_row + warp_m + i * 16u) * ROW + 4u * part + 2u * s, ROW,
                                 gl_CooperativeMatrixLayoutRowMajor);
-            [[unroll]] for (uint panel = 0u; panel < PANELS; panel++) {
-                const uint group = STAGE_GROUPS == 1u ? 0u : part;
-                const float from_lane = subgroupShuffle(lane_scales[group * SCALE_LOADS + panel / 4u], panel % 4u * 8u + g);
-                const float16_t scale = ONE_GROUP != 0u ? 1.0hf : float16_t(from_lane);
-                [[unroll]] for (uint s = 0u; s < STEPS; s++) {
-                    const uint chunk = part * CHUNKS / PARTS + (BITS == 8 ? s : 0u);
-                    const uvec2 pairs = step_pairs(words[panel * CHUNKS + chunk], s, offset_bits, scale);
-                    const uint at = s * FRAGS_N + panel / 2u, first = panel % 2u * 4u;
-                    SET_ELEMENTS(b[at], first, pairs.x)
-                    SET_ELEMENTS(b[at], first + 2u, pairs.y)
+            [[unroll]] for (uint j = 0u; j < FRAGS_N; j++) {
+                [[unroll]] for (uint h = 0u; h < 2u; h++) {
+                    const uint panel = 2u * j + h, group = STAGE_GROUPS == 1u ? 0u : part;
+                    const float from_lane = subgroupShuffle(lane_scales[group * SCALE_LOADS + panel / 4u], panel % 4u * 8u + g);
+                    const float16_t scale = ONE_GROUP != 0u ? 1.0hf : float16_t(from_lane);
+                    [[unroll]] for (uint s = 0u; s < STEPS; s++) {
+                        const uint chunk = part * CHUNKS / PARTS + (BITS == 8 ? s : 0u);
+                        const uvec2 pairs = step_pairs(words[panel * CHUNKS + chunk], s, offset_bits, scale);
+                        SET_ELEMENTS(b[s], 4 * int(h), pairs.x)
+                        SET_ELEMENTS(b[s], 4 * int(h) + 2, pairs.y)
+                    }
                 }
-            }
-#define MULTIPLY(f)                                                                                                      \
-    if ((f) < N_SUMS)                                                                                                    \
-        sum_##f = coopMatMulAdd(a[s * FRAGS_M + (f) % FRAGS_M], b[s * FRAGS_N + (f) / FRAGS_M], sum_##f);
-            [[unroll]] for (uint s = 0u; s < STEPS; s++) {
-                FOR_SUMS(MULTIPLY)
+                [[unroll]] for (uint s = 0u; s < STEPS; s++)
+                    [[unroll]] for (uint i = 0u; i < FRAGS_M; i++)
+                        products[j * FRAGS_M + i] = coopMatMulAdd(a[s * FRAGS_M + i], b[s], products[j * FRAGS_M + i]);
             }
         }
         if (BUFFERS == 1u)
@@ -155,7 +156,5 @@ void main()
     }
     if (BUFFERS != 1u)
         barrier(); // a_tile serves another end now
-#define KEEP_SUM(f)  KEEP(f, sum_##f)
-#define LEAVE_SUM(f) LEAVE(f, sum_##f, float_partials)
-    FINISH(KEEP_SUM, LEAVE_SUM)
+    FINISH(products, float_partials, warp_m, warp_n)
 }

@@ -9,7 +9,6 @@
 #include "elements.glsl"
 #include "flat_id.glsl"
 #include "linear.glsl"
-#include "linear_gate.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 128u; // WARPS_M * WARPS_N * SUBGROUP
@@ -23,7 +22,6 @@ layout(constant_id = 7) const uint ONE_GROUP = 0u;
 layout(constant_id = 8) const uint SCALES = 1u; // a part: 1, or 2 where group_padded is no multiple of it
 layout(constant_id = 9) const uint PARTS = 1u; // of a stage
 layout(constant_id = 10) const uint GROUP = 64u; // group_padded, known beforehand: divisions by it are many
-layout(constant_id = 11) const uint GATED = 0u; // 1: two columns of sums make one of the result (linear_gate.glsl)
 
 const uint TILE_M = WARPS_M * FRAGS_M * 16u;
 const uint TILE_N = WARPS_N * FRAGS_N * 16u;
@@ -83,11 +81,6 @@ layout(set = 0, binding = 6) readonly buffer WeightSums
 };
 #endif
 
-// At the end each subgroup has a column of its matrices to itself.
-#define END_ROW 5u // a row's quads, and one that keeps rows in different banks
-const uint END_QUADS = FRAGS_M * 16u * END_ROW;
-const uint END_TILE_QUADS = WARPS_M * WARPS_N * END_QUADS;
-
 #include "linear_result.glsl"
 
 // Float16 weights are unpacked in the mantissa of a float16: their bits turned over by this are one with a known offset.
@@ -120,18 +113,11 @@ uint scaled_high_pair(uint word, uint offset_bits, float16_t scale)
 #endif
 #endif
 
-// A subgroup's sums, f % FRAGS_M their row of matrices and f / FRAGS_M their column. Each is a variable of its own: of arrays
-// drivers keep only so much in registers.
-const uint N_SUMS = FRAGS_M * FRAGS_N;
-#define FOR_SUMS(DO)                                                                                                     \
-    DO(0u) DO(1u) DO(2u) DO(3u) DO(4u) DO(5u) DO(6u) DO(7u) DO(8u) DO(9u) DO(10u) DO(11u) DO(12u) DO(13u) DO(14u) DO(15u)
-
 #define MATRIX(type, rows, columns, use) coopmat<type, gl_ScopeSubgroup, rows, columns, use>
 #define PRODUCT MATRIX(SUM, 16, 16, gl_MatrixUseAccumulator)
 
 uint first_m, first_n; // of the tile; first_n inside the weights at hand
 uint first_stage, n_stages; // of this work group's part of k
-uint split; // which part of k that is
 
 // Places the work group; false: it has nothing to do. Tiles of the same weights run side by side, so that weights come
 // from the cache.
@@ -142,8 +128,7 @@ bool find_tile()
     const uint all_stages = k_padded / STAGE_K, split_stages = (all_stages + n_splits - 1u) / n_splits;
     first_m = group % tiles_m * TILE_M;
     first_n = group / tiles_m / n_splits * TILE_N;
-    split = group / tiles_m % n_splits;
-    first_stage = split * split_stages;
+    first_stage = group / tiles_m % n_splits * split_stages;
     n_stages = min(all_stages, first_stage + split_stages);
     return first_n < last_column - first_column;
 }

@@ -460,7 +460,6 @@ static bool choose_matrices(const qvk__planner *planner, qvk__linear_call *c, bo
                                 .columns = tile.warps_n * tile.frags_n * 16,
                                 .invocations = 1,
                                 .adds_residual = true,
-                                .gates = true,
                                 .writes_narrow = true};
     lay_out(c, out);
     if (is_int8)
@@ -469,8 +468,7 @@ static bool choose_matrices(const qvk__planner *planner, qvk__linear_call *c, bo
         out->form = is_whole(c) ? QVK__FORM_AS_IS : QVK__FORM_F16;
     out->splits = coopmat_splits(planner, c, out, tuning->splits, tile.groups_a_unit);
     SET_SPECS(out, threads, caps->subgroup_size, tile.warps_m, tile.warps_n, tile.frags_m, tile.frags_n,
-              tile.buffers, one_group, scales, tile.parts, (uint32_t)c->weights.group_padded,
-              qvk__linear_is_gated(c));
+              tile.buffers, one_group, scales, tile.parts, (uint32_t)c->weights.group_padded);
     return qvk__coopmat_fits(caps, &tile, &use) && qvk__planner_may_use(planner, out->kernel);
 }
 

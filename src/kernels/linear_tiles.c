@@ -85,26 +85,22 @@ const qvk__linear_tuning *qvk__linear_tuning_of(const qvk__planner *planner, con
                                    : &none;
 }
 
-/* Matrices of sums a subgroup can have: FOR_SUMS of shaders/lib/linear_matrices.glsl. */
-enum { MAX_SUMS = 16 };
-
-/* Tiles with their padding and a stage's scales. At the end each subgroup has a column of its matrices there.
- */
+/* Tiles with their padding and a part's scales. At the end each subgroup has 16 rows to itself. */
 static uint64_t shared_bytes(const qvk__coopmat_tile *tile, const qvk__coopmat_use *use)
 {
     const uint64_t m = tile->warps_m * tile->frags_m * 16, n = tile->warps_n * tile->frags_n * 16;
-    const uint64_t row = 64 * tile->parts + 16, ends = m * tile->warps_n * 80;
+    const uint64_t row = 64 * tile->parts + 16, ends = (uint64_t)tile->warps_m * tile->warps_n * 16 * 80;
 
     if (use->in_lanes)
         return QVK__MAX(tile->buffers * m * row, ends);
-    return QVK__MAX(tile->buffers * (m + n) * row, ends) + tile->buffers * tile->parts * use->scales * n * 4 +
-           1024; /* and numbers of columns */
+    return tile->buffers * ((m + n) * row + tile->parts * use->scales * n * 4);
 }
 
 bool qvk__coopmat_fits(const qvk__gpu_caps *caps, const qvk__coopmat_tile *tile, const qvk__coopmat_use *use)
 {
     return tile->warps_m * tile->warps_n * caps->subgroup_size <= caps->max_invocations &&
-           tile->frags_m * tile->frags_n <= MAX_SUMS && shared_bytes(tile, use) <= caps->shared_bytes;
+           shared_bytes(tile, use) <= caps->shared_bytes &&
+           (use->in_lanes || tile->warps_m <= tile->frags_n * tile->buffers);
 }
 
 /* Whole parts of K only, and one buffer where two are too much. */
