@@ -9,7 +9,7 @@ tools = tools
 # Prerequisites run in the order they are written: first the packages, then the configuration that looks for them.
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all demo test check bench wheel interop install uninstall clean format help deps-build deps-test deps-check configure
+.PHONY: all demo test check bench wheel interop install uninstall clean format help deps-build deps-test deps-check configure configure-tests
 
 all: deps-build configure ## build the command (build/qvk) and the library
 	@ninja -C $(BUILD) -j $(JOBS)
@@ -18,8 +18,7 @@ demo: deps-test configure ## run the two demonstration models on the Vulkan devi
 	@ninja -C $(BUILD) -j $(JOBS)
 	@$(tools)/demo.sh $(BUILD)
 
-test: options = -Dtests=enabled
-test: deps-test configure ## run every test; ends with "N passed, N failed"
+test: deps-test configure-tests ## run every test; ends with "N passed, N failed"
 	@ninja -C $(BUILD) -j $(JOBS)
 	@$(tools)/run_tests.sh -C $(BUILD) --setup lavapipe $(swiftshader)
 
@@ -60,7 +59,8 @@ deps-build deps-test deps-check:
 
 # Configured once, and again when what it looked for came later: the private glslang, or what tests need.
 glslang = build/venv-glslang/bin/glslangValidator
-configure:
+configure-tests: options = -Dtests=enabled
+configure configure-tests:
 	@if [ ! -f $(BUILD)/build.ninja ]; then \
 	    meson setup $(BUILD) $(options); \
 	elif [ $(glslang) -nt $(BUILD)/build.ninja ] || \
