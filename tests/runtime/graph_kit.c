@@ -5,7 +5,9 @@
 qvk_tensor kit_desc(qvk_dtype dtype, int rank, const int64_t *sizes)
 {
     qvk_tensor desc = {.dtype = dtype, .rank = rank};
-    memcpy(desc.sizes, sizes, (size_t)rank * sizeof *sizes);
+
+    for (int i = 0; i < rank; i++) /* sizes may be NULL for a scalar */
+        desc.sizes[i] = sizes[i];
     return desc;
 }
 
