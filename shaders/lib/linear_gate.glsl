@@ -11,11 +11,6 @@ float gated(float gate, float other)
     return y;
 }
 
-vec4 gated4(vec4 gate, vec4 other)
-{
-    return vec4(gated(gate.x, other.x), gated(gate.y, other.y), gated(gate.z, other.z), gated(gate.w, other.w));
-}
-
 // Column of the result for one of a gate.
 uint gated_column(uint n)
 {

@@ -94,6 +94,11 @@ bool qvk__shape_equal(const qvk_tensor *a, const qvk_tensor *b)
     return a->rank == b->rank && memcmp(a->sizes, b->sizes, (size_t)a->rank * sizeof a->sizes[0]) == 0;
 }
 
+bool qvk__tensor_is_like(const qvk_tensor *a, const qvk_tensor *b)
+{
+    return a->dtype == b->dtype && qvk__shape_equal(a, b);
+}
+
 void qvk__strides(const qvk_tensor *tensor, int64_t strides[QVK_MAX_RANK])
 {
     int64_t step = 1;

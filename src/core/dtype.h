@@ -19,6 +19,8 @@ qvk_dtype qvk__dtype_from_npy(const char *descr, size_t length);
 bool qvk__dtype_is_float(qvk_dtype dtype);
 
 bool qvk__shape_equal(const qvk_tensor *a, const qvk_tensor *b);
+/* The same type and shape? */
+bool qvk__tensor_is_like(const qvk_tensor *a, const qvk_tensor *b);
 /* C-order strides in elements. */
 void qvk__strides(const qvk_tensor *tensor, int64_t strides[QVK_MAX_RANK]);
 /* "[2, 3]" by value, for messages: qvk__shape_text(&t).text. */

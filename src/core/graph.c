@@ -113,6 +113,36 @@ void qvk__node_visit_written(const qvk__node *node, void (*visit)(int32_t value,
             qvk__arg_visit_values(&node->args[i], visit, user);
 }
 
+static void mark(int32_t value, void *user)
+{
+    ((bool *)user)[value] = true;
+}
+
+qvk_status qvk__graph_find_written(const qvk__graph *graph, bool *written, qvk_error *err)
+{
+    bool *defined = qvk__alloc_zeroed(graph->values.count, sizeof *defined);
+
+    QVK__CHECK(defined, err, QVK_OUT_OF_MEMORY, "out of memory for a graph of %zu values",
+               graph->values.count);
+    for (size_t i = 0; i < graph->values.count; i++)
+        defined[i] = graph->values.data[i].constant != NULL;
+    for (size_t i = 0; i < graph->inputs.count; i++)
+        defined[graph->inputs.data[i]] = true;
+    for (size_t n = 0; n < graph->nodes.count; n++) {
+        const qvk__node *node = &graph->nodes.data[n];
+        qvk__node_visit_written(node, mark, written);
+        for (int i = 0; i < node->n_outs; i++) {
+            const int32_t out = node->outs[i];
+            if (out < 0)
+                continue;
+            written[out] |= defined[out];
+            defined[out] = true;
+        }
+    }
+    free(defined);
+    return QVK_OK;
+}
+
 static void replace_in_arg(qvk__arg *arg, int32_t from, int32_t to)
 {
     if (arg->kind == QVK__ARG_VALUE && arg->u.value == from)

@@ -134,6 +134,9 @@ void qvk__arg_visit_values(const qvk__arg *arg, void (*visit)(int32_t value, voi
 /* The same for all arguments of a node, and for those that its operator writes in place. */
 void qvk__node_visit_args(const qvk__node *node, void (*visit)(int32_t value, void *user), void *user);
 void qvk__node_visit_written(const qvk__node *node, void (*visit)(int32_t value, void *user), void *user);
+/* Marks values that nodes write in place, in `written` (one flag a value, false before): named by the
+ * operator, or by an output that is already there, as an input, a constant or another node's. */
+qvk_status qvk__graph_find_written(const qvk__graph *graph, bool *written, qvk_error *err);
 /* Replaces uses of value `from` by `to` in all live nodes and graph outputs. */
 void qvk__graph_replace_value(qvk__graph *graph, int32_t from, int32_t to);
 /* Drops dead nodes; value ids stay. */

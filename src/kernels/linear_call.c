@@ -193,11 +193,6 @@ static qvk_status read_quantization(qvk__planner *planner, const qvk__node *node
     return QVK_OK;
 }
 
-static bool is_like(const qvk_tensor *a, const qvk_tensor *b)
-{
-    return a->dtype == b->dtype && qvk__shape_equal(a, b);
-}
-
 /* What is added to the result: a tensor like it, of its type. */
 static qvk_status read_residual(qvk__planner *planner, const qvk__node *node, const signature *s,
                                 qvk__linear_call *out, qvk_error *err)
@@ -206,7 +201,7 @@ static qvk_status read_residual(qvk__planner *planner, const qvk__node *node, co
     const qvk_tensor *y = planner->desc(planner, node->outs[0]);
 
     out->residual = residual ? qvk__call_value(node, s->residual) : -1;
-    QVK__CHECK(!residual || is_like(residual, y), err, QVK_UNSUPPORTED, "%s: residual %s",
+    QVK__CHECK(!residual || qvk__tensor_is_like(residual, y), err, QVK_UNSUPPORTED, "%s: residual %s",
                qvk__op_name(node->op), qvk__shape_text(residual).text);
     return QVK_OK;
 }
@@ -224,7 +219,7 @@ static qvk_status read_up(qvk__planner *planner, const qvk__node *node, const si
     if (!up)
         return QVK_OK;
     const qvk_tensor *up_scales = tensor_at(planner, node, QVK__FUSED_UP_SCALES);
-    QVK__CHECK(up_scales && is_like(up, weight) && is_like(up_scales, scales) &&
+    QVK__CHECK(up_scales && qvk__tensor_is_like(up, weight) && qvk__tensor_is_like(up_scales, scales) &&
                    out->weights.N % QVK__LINEAR_PANEL == 0 && out->M * 2 * out->weights.N <= INT32_MAX,
                err, QVK_UNSUPPORTED, "%s: a gate of %llu columns", qvk__op_name(node->op),
                (unsigned long long)out->weights.N);

@@ -230,10 +230,9 @@ static qvk_status sum_part(qvk__planner *planner, const product *p, uint64_t fir
     add_extra_buffers(&d, p);
     qvk__dispatch_spec(&d, (uint32_t)threads);
     qvk__dispatch_spec(&d, w->n_groups == 1);
-    qvk__dispatch_spec(&d, p->gates);
     add_params(&d, p, first, last);
     d.bytes = M * (last - first) * (p->n_splits * 4 + qvk_dtype_bytes(p->y_dtype));
-    qvk__dispatch_groups(planner, &d, qvk__div_up(M * qvk__div_up(last - first, p->gates ? 16 : 8), threads));
+    qvk__dispatch_groups(planner, &d, qvk__div_up(M * qvk__div_up(last - first, 8), threads));
     return planner->dispatch(planner, &d, err);
 }
 

@@ -21,46 +21,17 @@ static void record_use(int32_t value, void *user)
     recorder->last_use[value] = recorder->node;
 }
 
-static void mark_written(int32_t value, void *user)
-{
-    ((bool *)user)[value] = true;
-}
-
-/* An output that is there already is written in place as well. */
-static void mark_defined(qvk__engine *engine, bool *defined)
-{
-    const qvk__graph *graph = &engine->graph;
-
-    for (size_t i = 0; i < graph->values.count; i++)
-        defined[i] = graph->values.data[i].constant != NULL;
-    for (size_t i = 0; i < graph->inputs.count; i++)
-        defined[graph->inputs.data[i]] = true;
-    for (size_t n = 0; n < graph->nodes.count; n++)
-        for (int i = 0; i < graph->nodes.data[n].n_outs; i++) {
-            const int32_t out = graph->nodes.data[n].outs[i];
-            if (out < 0)
-                continue;
-            engine->written[out] |= defined[out];
-            defined[out] = true;
-        }
-}
-
 static qvk_status analyse(qvk__engine *engine, qvk_error *err)
 {
     const qvk__graph *graph = &engine->graph;
-    bool *defined = qvk__alloc_zeroed(graph->values.count, sizeof *defined);
 
-    QVK__CHECK(defined, err, QVK_OUT_OF_MEMORY, "out of memory for a graph of %zu values",
-               graph->values.count);
-    mark_defined(engine, defined);
-    free(defined);
+    QVK__TRY(qvk__graph_find_written(graph, engine->written, err));
     for (size_t i = 0; i < graph->values.count; i++)
         engine->last_use[i] = -1;
     for (size_t n = 0; n < graph->nodes.count; n++) {
         const qvk__node *node = &graph->nodes.data[n];
         use_recorder recorder = {engine->last_use, (int32_t)n};
         qvk__node_visit_args(node, record_use, &recorder);
-        qvk__node_visit_written(node, mark_written, engine->written);
     }
     for (size_t i = 0; i < graph->outputs.count; i++)
         engine->last_use[graph->outputs.data[i]] = INT32_MAX;

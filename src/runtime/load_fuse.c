@@ -27,6 +27,18 @@ int32_t qvk__fuse_value(const qvk__arg *arg)
     return arg->kind == QVK__ARG_VALUE ? arg->u.value : -1;
 }
 
+const qvk_tensor *qvk__fuse_desc(const qvk__fuser *fuser, int32_t value)
+{
+    return &fuser->graph->values.data[value].desc;
+}
+
+const qvk__node *qvk__fuse_made_by(const qvk__fuser *fuser, int32_t value)
+{
+    return value >= 0 && (size_t)value < fuser->n_values && fuser->producers[value] >= 0
+               ? &fuser->graph->nodes.data[fuser->producers[value]]
+               : NULL;
+}
+
 static bool is_plain_copy(const qvk__graph *graph, const qvk__node *node)
 {
     const qvk__value *in, *out;
@@ -38,7 +50,7 @@ static bool is_plain_copy(const qvk__graph *graph, const qvk__node *node)
         return false;
     in = &graph->values.data[node->args[0].u.value];
     out = &graph->values.data[node->outs[0]];
-    return in->desc.dtype == out->desc.dtype && qvk__shape_equal(&in->desc, &out->desc);
+    return qvk__tensor_is_like(&in->desc, &out->desc);
 }
 
 const qvk__node *qvk__fuse_producer(const qvk__fuser *fuser, int32_t value)
@@ -133,33 +145,17 @@ qvk_status qvk__fuse_constant(qvk__fuser *fuser, const char *name, const qvk_ten
 
 /* ---- the pass ------------------------------------------------------------------------------------------- */
 
-enum { NOBODY = -1, CALLER = -2 }; /* who computes a value, besides nodes */
-
-static void mark_written(int32_t value, void *user)
-{
-    ((bool *)user)[value] = true;
-}
-
-/* An output that is there before its node is written as well. What is written has no one producer. */
-static void find_producers(const qvk__graph *graph, int32_t *producers, bool *written)
+/* What is written in place has no one producer. */
+static void find_producers(const qvk__graph *graph, const bool *written, int32_t *producers)
 {
     for (size_t i = 0; i < graph->values.count; i++)
-        producers[i] = NOBODY;
-    for (size_t i = 0; i < graph->inputs.count; i++)
-        producers[graph->inputs.data[i]] = CALLER;
-    for (size_t n = 0; n < graph->nodes.count; n++) {
-        const qvk__node *node = &graph->nodes.data[n];
-        qvk__node_visit_written(node, mark_written, written);
-        for (int i = 0; i < node->n_outs; i++) {
-            const int32_t out = node->outs[i];
-            if (out < 0)
-                continue;
-            written[out] = written[out] || producers[out] != NOBODY || graph->values.data[out].constant;
-            producers[out] = (int32_t)n;
+        producers[i] = -1;
+    for (size_t n = 0; n < graph->nodes.count; n++)
+        for (int i = 0; i < graph->nodes.data[n].n_outs; i++) {
+            const int32_t out = graph->nodes.data[n].outs[i];
+            if (out >= 0 && !written[out])
+                producers[out] = (int32_t)n;
         }
-    }
-    for (size_t i = 0; i < graph->values.count; i++)
-        producers[i] = written[i] ? NOBODY : producers[i];
 }
 
 static qvk_status run_rules(qvk__graph *graph, const qvk__fuse_fn *list, size_t n_rules, qvk_error *err)
@@ -170,7 +166,8 @@ static qvk_status run_rules(qvk__graph *graph, const qvk__fuse_fn *list, size_t 
     qvk_status status = QVK_OK;
 
     QVK__CHECK_GO(producers && written, err, QVK_OUT_OF_MEMORY, "out of memory");
-    find_producers(graph, producers, written);
+    QVK__TRY_GO(qvk__graph_find_written(graph, written, err));
+    find_producers(graph, written, producers);
     for (size_t n = 0; n < graph->nodes.count; n++) {
         for (size_t r = 0; r < n_rules; r++) {
             bool changed = false;

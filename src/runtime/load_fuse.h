@@ -25,6 +25,10 @@ qvk_status qvk__fuse_graph(qvk__graph *graph, qvk_error *err);
 
 /* The value an argument names, or -1. */
 int32_t qvk__fuse_value(const qvk__arg *arg);
+/* Type and shape of a value. */
+const qvk_tensor *qvk__fuse_desc(const qvk__fuser *fuser, int32_t value);
+/* The node that computes a value; NULL for inputs, constants and what is written in place. */
+const qvk__node *qvk__fuse_made_by(const qvk__fuser *fuser, int32_t value);
 /* The node behind a value, looking through copies that change nothing; NULL for inputs, constants and what is
  * written in place. */
 const qvk__node *qvk__fuse_producer(const qvk__fuser *fuser, int32_t value);

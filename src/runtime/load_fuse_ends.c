@@ -23,11 +23,6 @@ static const struct {
     {QVK__OP_QVK_LINEAR_D8_Q8GSW, QVK__OP_QVK_FUSED_LINEAR_D8_Q8GSW},
 };
 
-static const qvk_tensor *desc_of(const qvk__fuser *fuser, int32_t value)
-{
-    return &fuser->graph->values.data[value].desc;
-}
-
 /* Row of the table, or its end. */
 static size_t find_linear(qvk__op op)
 {
@@ -59,7 +54,7 @@ bool qvk__fuse_read_linear(const qvk__fuser *fuser, const qvk__node *node, qvk__
         !qvk__fuse_is_constant(fuser, qvk__fuse_value(&args[2])) || !is_constant_or_none(fuser, &args[4]))
         return false;
     if (node->op == QVK__OP_PRIV_WEIGHT_INT8PACK_MM)
-        args[3] = qvk__arg_from_int(desc_of(fuser, weights)->sizes[1]);
+        args[3] = qvk__arg_from_int(qvk__fuse_desc(fuser, weights)->sizes[1]);
     if (node->op != *op)
         args[QVK__FUSED_NORM_ROUNDING] = qvk__arg_from_int(QVK__RMS_ROUND_RESULT);
     return true;
@@ -117,8 +112,8 @@ bool qvk__fuse_keeps_rows(const qvk__fuser *fuser, const qvk__node *node)
     int leading;
 
     if (node->n_outs != 1 || node->outs[0] < 0 || in < 0 ||
-        desc_of(fuser, in)->dtype != desc_of(fuser, node->outs[0])->dtype ||
-        !same_but_for_ones(desc_of(fuser, in), desc_of(fuser, node->outs[0]), &leading))
+        qvk__fuse_desc(fuser, in)->dtype != qvk__fuse_desc(fuser, node->outs[0])->dtype ||
+        !same_but_for_ones(qvk__fuse_desc(fuser, in), qvk__fuse_desc(fuser, node->outs[0]), &leading))
         return false;
     switch (node->op) {
     case QVK__OP_CLONE:
@@ -133,23 +128,16 @@ bool qvk__fuse_keeps_rows(const qvk__fuser *fuser, const qvk__node *node)
     }
 }
 
-static const qvk__node *producer_of(const qvk__fuser *fuser, int32_t value)
-{
-    return value >= 0 && (size_t)value < fuser->n_values && fuser->producers[value] >= 0
-               ? &fuser->graph->nodes.data[fuser->producers[value]]
-               : NULL;
-}
-
 /* The node behind a value that nothing else uses; reshapes on the way are used once, too. */
 static const qvk__node *only_for(const qvk__fuser *fuser, int32_t value)
 {
-    const qvk__node *node = producer_of(fuser, value);
+    const qvk__node *node = qvk__fuse_made_by(fuser, value);
 
     while (node && qvk__graph_use_count(fuser->graph, value) == 1) {
         if (!qvk__fuse_keeps_rows(fuser, node))
             return node;
         value = node->args[0].u.value;
-        node = producer_of(fuser, value);
+        node = qvk__fuse_made_by(fuser, value);
     }
     return NULL;
 }
@@ -161,8 +149,8 @@ static int32_t shaped_like(const qvk__fuser *fuser, int32_t x, const qvk_tensor 
     int32_t found = -1;
 
     for (;;) {
-        const qvk_tensor *desc = desc_of(fuser, x);
-        const qvk__node *node = producer_of(fuser, x);
+        const qvk_tensor *desc = qvk__fuse_desc(fuser, x);
+        const qvk__node *node = qvk__fuse_made_by(fuser, x);
         const size_t leading = (size_t)QVK__MAX(y->rank - 1, 0) * sizeof *desc->sizes;
         if (desc->rank == y->rank && memcmp(desc->sizes, y->sizes, leading) == 0 &&
             qvk__fuse_is_steady(fuser, x))
@@ -175,11 +163,6 @@ static int32_t shaped_like(const qvk__fuser *fuser, int32_t x, const qvk_tensor 
 
 /* ---- residual ------------------------------------------------------------------------------------------- */
 
-static bool is_like(const qvk_tensor *a, const qvk_tensor *b)
-{
-    return a->dtype == b->dtype && qvk__shape_equal(a, b);
-}
-
 qvk_status qvk__fuse_residual(qvk__fuser *fuser, size_t index, bool *changed, qvk_error *err)
 {
     const qvk__node *add = &fuser->graph->nodes.data[index];
@@ -189,13 +172,14 @@ qvk_status qvk__fuse_residual(qvk__fuser *fuser, size_t index, bool *changed, qv
 
     if (add->op != QVK__OP_ADD_TENSOR || !qvk__fuse_is_int(&add->args[2], 1) || add->outs[0] < 0)
         return QVK_OK;
-    y = desc_of(fuser, add->outs[0]);
+    y = qvk__fuse_desc(fuser, add->outs[0]);
     for (int i = 1; i >= 0; i--) {
         const int32_t other = qvk__fuse_value(&add->args[1 - i]);
         const qvk__node *node = only_for(fuser, qvk__fuse_value(&add->args[i]));
         if (!node || other < 0 || !qvk__fuse_read_linear(fuser, node, &op, args) ||
-            !qvk__arg_is_null(&args[QVK__FUSED_RESIDUAL]) || !is_like(desc_of(fuser, other), y) ||
-            !is_like(desc_of(fuser, add->args[i].u.value), y))
+            !qvk__arg_is_null(&args[QVK__FUSED_RESIDUAL]) ||
+            !qvk__tensor_is_like(qvk__fuse_desc(fuser, other), y) ||
+            !qvk__tensor_is_like(qvk__fuse_desc(fuser, add->args[i].u.value), y))
             continue;
         const int32_t x = shaped_like(fuser, args[0].u.value, y);
         if (x < 0)
@@ -215,7 +199,7 @@ static int32_t written_out_silu(const qvk__fuser *fuser, const qvk__node *mul)
 {
     for (int i = 0; i < 2; i++) {
         const int32_t x = qvk__fuse_value(&mul->args[i]), factor = qvk__fuse_value(&mul->args[1 - i]);
-        const qvk__node *sigmoid = producer_of(fuser, factor);
+        const qvk__node *sigmoid = qvk__fuse_made_by(fuser, factor);
         if (x >= 0 && sigmoid && sigmoid->op == QVK__OP_SIGMOID && qvk__fuse_value(&sigmoid->args[0]) == x &&
             qvk__graph_use_count(fuser->graph, factor) == 1 && qvk__graph_use_count(fuser->graph, x) == 2)
             return x;
@@ -229,10 +213,10 @@ static qvk_dtype converts_to(const qvk__fuser *fuser, const qvk__node *node)
     const int32_t in = node->n_outs == 1 ? qvk__fuse_value(&node->args[0]) : -1;
 
     if ((node->op != QVK__OP_PRIV_TO_COPY && node->op != QVK__OP_DIM_TO_DIM_ORDER_COPY) || in < 0 ||
-        node->outs[0] < 0 || !qvk__dtype_is_float(desc_of(fuser, in)->dtype) ||
-        !qvk__shape_equal(desc_of(fuser, in), desc_of(fuser, node->outs[0])))
+        node->outs[0] < 0 || !qvk__dtype_is_float(qvk__fuse_desc(fuser, in)->dtype) ||
+        !qvk__shape_equal(qvk__fuse_desc(fuser, in), qvk__fuse_desc(fuser, node->outs[0])))
         return QVK_DTYPE_NONE;
-    return desc_of(fuser, node->outs[0])->dtype;
+    return qvk__fuse_desc(fuser, node->outs[0])->dtype;
 }
 
 /* The linear behind silu(linear(x)), of which exporters also make x sigmoid(x), for float16 in float32. */
@@ -252,7 +236,7 @@ static const qvk__node *gate_behind(const qvk__fuser *fuser, int32_t value)
     }
     if (x < 0 || qvk__graph_use_count(fuser->graph, x) != uses)
         return NULL;
-    node = producer_of(fuser, x);
+    node = qvk__fuse_made_by(fuser, x);
     if (is_half && node && converts_to(fuser, node) == QVK_DTYPE_F32)
         return only_for(fuser, node->args[0].u.value);
     if (node && qvk__fuse_keeps_rows(fuser, node))
@@ -276,11 +260,11 @@ static bool are_alike(const qvk__fuser *fuser, const qvk__arg a[QVK__FUSED_ARGS]
     int64_t group_size;
 
     return qvk__arg_int(&a[3], "", &group_size, NULL) == QVK_OK && qvk__fuse_is_int(&b[3], group_size) &&
-           is_like(desc_of(fuser, a[1].u.value), desc_of(fuser, b[1].u.value)) &&
-           is_like(desc_of(fuser, a[2].u.value), desc_of(fuser, b[2].u.value)) &&
+           qvk__tensor_is_like(qvk__fuse_desc(fuser, a[1].u.value), qvk__fuse_desc(fuser, b[1].u.value)) &&
+           qvk__tensor_is_like(qvk__fuse_desc(fuser, a[2].u.value), qvk__fuse_desc(fuser, b[2].u.value)) &&
            (qvk__arg_is_null(&a[4]) || qvk__arg_is_null(&b[4]) ||
-            desc_of(fuser, a[4].u.value)->dtype == desc_of(fuser, b[4].u.value)->dtype) &&
-           desc_of(fuser, a[1].u.value)->sizes[0] % QVK__LINEAR_PANEL == 0;
+            qvk__fuse_desc(fuser, a[4].u.value)->dtype == qvk__fuse_desc(fuser, b[4].u.value)->dtype) &&
+           qvk__fuse_desc(fuser, a[1].u.value)->sizes[0] % QVK__LINEAR_PANEL == 0;
 }
 
 qvk_status qvk__fuse_gate(qvk__fuser *fuser, size_t index, bool *changed, qvk_error *err)
@@ -292,13 +276,14 @@ qvk_status qvk__fuse_gate(qvk__fuser *fuser, size_t index, bool *changed, qvk_er
 
     if (mul->op != QVK__OP_MUL_TENSOR || mul->outs[0] < 0)
         return QVK_OK;
-    y = desc_of(fuser, mul->outs[0]);
+    y = qvk__fuse_desc(fuser, mul->outs[0]);
     for (int i = 0; i < 2; i++) {
         const int32_t left = qvk__fuse_value(&mul->args[i]), right = qvk__fuse_value(&mul->args[1 - i]);
         const qvk__node *gate = gate_behind(fuser, left);
         if (!read_bare(fuser, gate, &op, args) || !read_bare(fuser, only_for(fuser, right), &up_op, up) ||
-            op != up_op || !is_like(desc_of(fuser, left), y) || !is_like(desc_of(fuser, right), y) ||
-            desc_of(fuser, gate->outs[0])->dtype != y->dtype || !are_alike(fuser, args, up))
+            op != up_op || !qvk__tensor_is_like(qvk__fuse_desc(fuser, left), y) ||
+            !qvk__tensor_is_like(qvk__fuse_desc(fuser, right), y) ||
+            qvk__fuse_desc(fuser, gate->outs[0])->dtype != y->dtype || !are_alike(fuser, args, up))
             continue;
         const int32_t x = shaped_like(fuser, args[0].u.value, y);
         if (x < 0 || x != shaped_like(fuser, up[0].u.value, y))

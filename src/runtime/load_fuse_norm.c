@@ -4,20 +4,18 @@
 #include "core/dtype.h"
 #include "reference/reference.h"
 
-static const qvk_tensor *desc_of(const qvk__fuser *fuser, int32_t value)
+/* The node that computes a value that holds still. */
+static const qvk__node *steady_made_by(const qvk__fuser *fuser, int32_t value)
 {
-    return &fuser->graph->values.data[value].desc;
+    return qvk__fuse_is_steady(fuser, value) ? qvk__fuse_made_by(fuser, value) : NULL;
 }
 
 /* The node with this operator that computes the argument. */
 static const qvk__node *made_by(const qvk__fuser *fuser, const qvk__arg *arg, qvk__op op)
 {
-    const int32_t value = qvk__fuse_value(arg);
+    const qvk__node *node = steady_made_by(fuser, qvk__fuse_value(arg));
 
-    if (!qvk__fuse_is_steady(fuser, value) || fuser->producers[value] < 0)
-        return NULL;
-    const qvk__node *node = &fuser->graph->nodes.data[fuser->producers[value]];
-    return node->op == op ? node : NULL;
+    return node && node->op == op ? node : NULL;
 }
 
 static bool is_number(const qvk__arg *arg, double wanted)
@@ -35,15 +33,13 @@ static int32_t cast_from(const qvk__fuser *fuser, const qvk__node *node)
         node && (node->op == QVK__OP_PRIV_TO_COPY || node->op == QVK__OP_DIM_TO_DIM_ORDER_COPY);
     const int32_t in = casts ? qvk__fuse_value(&node->args[0]) : -1;
 
-    return in >= 0 && qvk__dtype_is_float(desc_of(fuser, in)->dtype) ? in : -1;
+    return in >= 0 && qvk__dtype_is_float(qvk__fuse_desc(fuser, in)->dtype) ? in : -1;
 }
 
 /* The value behind the casts of a value. */
 static int32_t before_cast(const qvk__fuser *fuser, int32_t value)
 {
-    if (!qvk__fuse_is_steady(fuser, value) || fuser->producers[value] < 0)
-        return -1;
-    return cast_from(fuser, &fuser->graph->nodes.data[fuser->producers[value]]);
+    return cast_from(fuser, steady_made_by(fuser, value));
 }
 
 /* x^2: pow(x, 2), square(x) or x * x. */
@@ -63,7 +59,7 @@ static bool is_square(const qvk__fuser *fuser, const qvk__arg *arg, int32_t x)
 static bool is_mean_square(const qvk__fuser *fuser, const qvk__arg *arg, int32_t x)
 {
     const qvk__node *mean = made_by(fuser, arg, QVK__OP_MEAN_DIM);
-    const int rank = desc_of(fuser, x)->rank;
+    const int rank = qvk__fuse_desc(fuser, x)->rank;
     int64_t dims[QVK_MAX_RANK];
     bool keep;
     int n;
@@ -71,7 +67,7 @@ static bool is_mean_square(const qvk__fuser *fuser, const qvk__arg *arg, int32_t
     return mean && qvk__arg_ints(&mean->args[1], "dim", dims, QVK_MAX_RANK, &n, NULL) == QVK_OK && n == 1 &&
            (dims[0] == -1 || dims[0] == rank - 1) &&
            qvk__arg_bool(&mean->args[2], "keepdim", &keep, NULL) == QVK_OK && keep &&
-           desc_of(fuser, mean->outs[0])->dtype == desc_of(fuser, x)->dtype &&
+           qvk__fuse_desc(fuser, mean->outs[0])->dtype == qvk__fuse_desc(fuser, x)->dtype &&
            is_square(fuser, &mean->args[0], x);
 }
 
@@ -84,7 +80,7 @@ static bool read_number(const qvk__fuser *fuser, const qvk__arg *arg, qvk_dtype 
 
     if (!qvk__fuse_is_constant(fuser, value))
         return false;
-    tensor = *desc_of(fuser, value);
+    tensor = *qvk__fuse_desc(fuser, value);
     if (tensor.dtype != dtype || qvk_tensor_numel(&tensor) != 1 ||
         qvk__constant_bytes(fuser->graph->values.data[value].constant, &bytes, NULL) != QVK_OK)
         return false;
@@ -106,7 +102,7 @@ static bool is_rstd(const qvk__fuser *fuser, const qvk__arg *arg, int32_t x, dou
                is_mean_square(fuser, &add->args[0], x);
     add = made_by(fuser, &rsqrt->args[0], QVK__OP_ADD_TENSOR);
     return add && is_number(&add->args[2], 1.0) &&
-           read_number(fuser, &add->args[1], desc_of(fuser, x)->dtype, eps) &&
+           read_number(fuser, &add->args[1], qvk__fuse_desc(fuser, x)->dtype, eps) &&
            is_mean_square(fuser, &add->args[0], x);
 }
 
@@ -115,7 +111,7 @@ static int32_t normalized_from(const qvk__fuser *fuser, const qvk__node *mul, do
 {
     for (int i = 0; mul && i < 2; i++) {
         const int32_t x = qvk__fuse_value(&mul->args[i]);
-        if (qvk__fuse_is_steady(fuser, x) && desc_of(fuser, x)->rank >= 1 &&
+        if (qvk__fuse_is_steady(fuser, x) && qvk__fuse_desc(fuser, x)->rank >= 1 &&
             is_rstd(fuser, &mul->args[1 - i], x, eps))
             return x;
     }
@@ -125,8 +121,9 @@ static int32_t normalized_from(const qvk__fuser *fuser, const qvk__node *mul, do
 /* A constant for each of the k columns. */
 static bool is_weight(const qvk__fuser *fuser, int32_t value, int64_t k)
 {
-    return qvk__fuse_is_constant(fuser, value) && desc_of(fuser, value)->rank == 1 &&
-           desc_of(fuser, value)->sizes[0] == k && qvk__dtype_is_float(desc_of(fuser, value)->dtype);
+    return qvk__fuse_is_constant(fuser, value) && qvk__fuse_desc(fuser, value)->rank == 1 &&
+           qvk__fuse_desc(fuser, value)->sizes[0] == k &&
+           qvk__dtype_is_float(qvk__fuse_desc(fuser, value)->dtype);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------ */
@@ -144,7 +141,7 @@ typedef struct rms_norm {
 static bool find_rounding(const qvk__fuser *fuser, int32_t steps, qvk_dtype normalized, qvk_dtype y,
                           rms_norm *out)
 {
-    const qvk_dtype inside = desc_of(fuser, steps)->dtype;
+    const qvk_dtype inside = qvk__fuse_desc(fuser, steps)->dtype;
     const int32_t source = before_cast(fuser, steps);
 
     if (normalized != y)
@@ -157,7 +154,7 @@ static bool find_rounding(const qvk__fuser *fuser, int32_t steps, qvk_dtype norm
     out->x = source;
     out->rounding = QVK__RMS_ROUND_NORMALIZED;
     return inside == QVK_DTYPE_F32 && qvk__fuse_is_steady(fuser, source) &&
-           y == desc_of(fuser, source)->dtype;
+           y == qvk__fuse_desc(fuser, source)->dtype;
 }
 
 /* mul(weight, normalized), or the same with its sides changed. */
@@ -170,12 +167,12 @@ static bool match_product(const qvk__fuser *fuser, const qvk__node *mul, rms_nor
         const int32_t steps = normalized_from(fuser, made_by(fuser, &product, QVK__OP_MUL_TENSOR), &out->eps);
         if (steps < 0)
             continue;
-        const qvk_tensor *desc = desc_of(fuser, steps);
+        const qvk_tensor *desc = qvk__fuse_desc(fuser, steps);
         out->weight = qvk__fuse_value(&mul->args[i]);
         if (is_weight(fuser, out->weight, desc->sizes[desc->rank - 1]) &&
-            desc_of(fuser, product.u.value)->dtype == desc->dtype &&
-            find_rounding(fuser, steps, desc_of(fuser, normalized)->dtype,
-                          desc_of(fuser, mul->outs[0])->dtype, out))
+            qvk__fuse_desc(fuser, product.u.value)->dtype == desc->dtype &&
+            find_rounding(fuser, steps, qvk__fuse_desc(fuser, normalized)->dtype,
+                          qvk__fuse_desc(fuser, mul->outs[0])->dtype, out))
             return true;
     }
     return false;
@@ -186,13 +183,13 @@ static bool match_casts(const qvk__fuser *fuser, const qvk__node *cast, rms_norm
 {
     const qvk__node *norm = made_by(fuser, &cast->args[0], QVK__OP_ET_RMS_NORM);
 
-    if (!norm || desc_of(fuser, norm->outs[0])->dtype != QVK_DTYPE_F32)
+    if (!norm || qvk__fuse_desc(fuser, norm->outs[0])->dtype != QVK_DTYPE_F32)
         return false;
     out->x = before_cast(fuser, qvk__fuse_value(&norm->args[0]));
     out->weight = qvk__fuse_value(&norm->args[1]);
     out->rounding = QVK__RMS_ROUND_RESULT;
     return qvk__fuse_is_steady(fuser, out->x) &&
-           desc_of(fuser, out->x)->dtype == desc_of(fuser, cast->outs[0])->dtype &&
+           qvk__fuse_desc(fuser, out->x)->dtype == qvk__fuse_desc(fuser, cast->outs[0])->dtype &&
            qvk__fuse_is_constant(fuser, out->weight) &&
            qvk__arg_float(&norm->args[2], "eps", &out->eps, NULL) == QVK_OK;
 }
@@ -205,7 +202,7 @@ qvk_status qvk__fuse_rms_norm(qvk__fuser *fuser, size_t index, bool *changed, qv
     if (node->n_outs != 1 || node->outs[0] < 0 ||
         !((node->op == QVK__OP_MUL_TENSOR && match_product(fuser, node, &norm)) ||
           (cast_from(fuser, node) >= 0 && match_casts(fuser, node, &norm))) ||
-        !qvk__shape_equal(desc_of(fuser, norm.x), desc_of(fuser, node->outs[0])))
+        !qvk__shape_equal(qvk__fuse_desc(fuser, norm.x), qvk__fuse_desc(fuser, node->outs[0])))
         return QVK_OK;
     const qvk__arg args[] = {qvk__arg_from_value(norm.x), qvk__arg_from_value(norm.weight),
                              qvk__arg_from_float(norm.eps), qvk__arg_from_int(norm.rounding)};
@@ -256,11 +253,11 @@ static const qvk__node *only_reader(const qvk__fuser *fuser, int32_t value)
 /* A reshape of the value that keeps its rows, for a linear alone. */
 static bool is_reshape_for_linear(const qvk__fuser *fuser, const qvk__node *node, int32_t value)
 {
-    const qvk_tensor *in = desc_of(fuser, value), *out;
+    const qvk_tensor *in = qvk__fuse_desc(fuser, value), *out;
 
     if (node->n_args < 1 || qvk__fuse_value(&node->args[0]) != value || !qvk__fuse_keeps_rows(fuser, node))
         return false;
-    out = desc_of(fuser, node->outs[0]);
+    out = qvk__fuse_desc(fuser, node->outs[0]);
     const qvk__node *reader = only_reader(fuser, node->outs[0]);
     return out->rank >= 1 && in->rank >= 1 && out->sizes[out->rank - 1] == in->sizes[in->rank - 1] &&
            qvk__fuse_is_steady(fuser, node->outs[0]) && reader && is_linear_of(fuser, reader, node->outs[0]);
@@ -296,7 +293,7 @@ qvk_status qvk__fuse_norm_into_linear(qvk__fuser *fuser, size_t index, bool *cha
     }
     if (!norm || !qvk__fuse_is_steady(fuser, qvk__fuse_value(&norm->args[0])) ||
         !qvk__fuse_is_constant(fuser, qvk__fuse_value(&norm->args[1])) ||
-        desc_of(fuser, norm->args[0].u.value)->rank < 1 || !only_linears_read(fuser, norm->outs[0]))
+        qvk__fuse_desc(fuser, norm->args[0].u.value)->rank < 1 || !only_linears_read(fuser, norm->outs[0]))
         return QVK_OK;
     if (reshape)
         reshape->args[0] = norm->args[0];

@@ -3,31 +3,6 @@
 
 #include "core/dtype.h"
 
-static void mark(int32_t value, void *user)
-{
-    ((bool *)user)[value] = true;
-}
-
-/* Marks values that nodes write in place: named by the operator, or by an output that is already there. */
-static void find_written(const qvk__graph *graph, bool *written, bool *defined)
-{
-    for (size_t i = 0; i < graph->values.count; i++)
-        defined[i] = graph->values.data[i].constant != NULL;
-    for (size_t i = 0; i < graph->inputs.count; i++)
-        defined[graph->inputs.data[i]] = true;
-    for (size_t n = 0; n < graph->nodes.count; n++) {
-        const qvk__node *node = &graph->nodes.data[n];
-        qvk__node_visit_written(node, mark, written);
-        for (int i = 0; i < node->n_outs; i++) {
-            if (node->outs[i] < 0)
-                continue;
-            if (defined[node->outs[i]])
-                written[node->outs[i]] = true;
-            defined[node->outs[i]] = true;
-        }
-    }
-}
-
 /* prepack(constant) -> value: the value becomes the constant; nothing is left to run. */
 static void absorb_prepack(qvk__graph *graph, qvk__node *node)
 {
@@ -56,23 +31,24 @@ static void mark_mutable(qvk__graph *graph, const bool *written)
 
 qvk_status qvk__prepare_graph(const qvk__graph *graph, qvk__graph *out, qvk_error *err)
 {
+    qvk_status status = QVK_OK;
+    bool *written = NULL;
     qvk__graph copy;
-    bool *flags;
 
     QVK__TRY(qvk__graph_clone(graph, &copy, err));
-    flags = qvk__alloc_zeroed(copy.values.count, 2 * sizeof *flags);
-    if (!flags) {
-        qvk__graph_finish(&copy);
-        return qvk__fail(err, QVK_OUT_OF_MEMORY, "out of memory for %zu values", graph->values.count);
-    }
+    written = qvk__alloc_zeroed(copy.values.count, sizeof *written);
+    QVK__CHECK_GO(written, err, QVK_OUT_OF_MEMORY, "out of memory for %zu values", graph->values.count);
     for (size_t n = 0; n < copy.nodes.count; n++)
         absorb_prepack(&copy, &copy.nodes.data[n]);
     qvk__graph_compact(&copy);
-    find_written(&copy, flags, flags + copy.values.count);
-    mark_mutable(&copy, flags);
-    free(flags);
+    QVK__TRY_GO(qvk__graph_find_written(&copy, written, err));
+    mark_mutable(&copy, written);
     qvk__graph_eliminate_dead(&copy);
     qvk__graph_compact(&copy);
     *out = copy;
-    return QVK_OK;
+done:
+    if (status != QVK_OK)
+        qvk__graph_finish(&copy);
+    free(written);
+    return status;
 }

@@ -10,6 +10,13 @@ const test_tolerance LINEAR_FLOAT_SUM = {"float32 sums in another order", 2e-5, 
 const test_tolerance LINEAR_HALF_SUM = {"float32 sums stored as fp16", 1e-3, 1e-3};
 const test_tolerance LINEAR_GROUP_SUM = {"exact sums, groups added in another order", 4e-6, 2e-6};
 
+const linear_scheme linear_fused_schemes[LINEAR_SCHEMES] = {
+    {QVK__OP_QVK_FUSED_LINEAR_Q4GSW, 4, false},
+    {QVK__OP_QVK_FUSED_LINEAR_Q8GSW, 8, false},
+    {QVK__OP_QVK_FUSED_LINEAR_D8_Q4GSW, 4, true},
+    {QVK__OP_QVK_FUSED_LINEAR_D8_Q8GSW, 8, true},
+};
+
 int64_t linear_group_of(const linear_case *c)
 {
     return c->group ? c->group : c->k;

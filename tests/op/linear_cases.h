@@ -15,6 +15,17 @@ typedef struct linear_case {
     bool bias;
 } linear_case;
 
+/* A quantized linear: bits of the weights, and whether activations are quantized on the way. */
+typedef struct linear_scheme {
+    qvk__op op;
+    int bits;
+    bool is_int8;
+} linear_scheme;
+
+#define LINEAR_SCHEMES 4
+extern const linear_scheme
+    linear_fused_schemes[LINEAR_SCHEMES]; /* 4w, 8w, 8da4w, 8da8w as qvk.fused_linear_* */
+
 int64_t linear_group_of(const linear_case *c);
 int64_t linear_groups_of(const linear_case *c);
 void linear_describe(const linear_case *c, const char *what, char out[128]);

@@ -15,22 +15,8 @@ static const linear_case cases[] = {
     {130, 66, 130, 26, QVK_DTYPE_F16, false}, {130, 72, 128, 128, QVK_DTYPE_F32, true},
 };
 
-/* A scheme: bits of the weights, and whether activations are quantized on the way. */
-typedef struct scheme {
-    qvk__op op;
-    int bits;
-    bool is_int8;
-} scheme;
-
-static const scheme schemes[] = {
-    {QVK__OP_QVK_FUSED_LINEAR_Q4GSW, 4, false},
-    {QVK__OP_QVK_FUSED_LINEAR_Q8GSW, 8, false},
-    {QVK__OP_QVK_FUSED_LINEAR_D8_Q4GSW, 4, true},
-    {QVK__OP_QVK_FUSED_LINEAR_D8_Q8GSW, 8, true},
-};
-
 /* Up to the bias. */
-static void begin(op_call *call, test_rng *rng, const linear_case *c, const scheme *s)
+static void begin(op_call *call, test_rng *rng, const linear_case *c, const linear_scheme *s)
 {
     op_arg_random(call, rng, c->dtype, OP_SHAPE(c->m, c->k), 0, 0);
     linear_add_weights(call, rng, c, s->bits);
@@ -47,7 +33,7 @@ static void add_no_norm(op_call *call)
     op_arg(call, qvk__arg_from_int(0));
 }
 
-static void check(op_call *call, const linear_case *c, const scheme *s, const char *end)
+static void check(op_call *call, const linear_case *c, const linear_scheme *s, const char *end)
 {
     char what[128];
 
@@ -72,19 +58,19 @@ static void gate(void **state)
     test_rng rng = test_rng_seed(32);
 
     for (size_t i = 0; i < QVK__COUNT(gated_cases); i++)
-        for (size_t s = 0; s < QVK__COUNT(schemes); s++) {
+        for (size_t s = 0; s < LINEAR_SCHEMES; s++) {
             const linear_case *c = &gated_cases[i];
-            op_call call = op_call_begin(*state, schemes[s].op);
-            begin(&call, &rng, c, &schemes[s]);
+            op_call call = op_call_begin(*state, linear_fused_schemes[s].op);
+            begin(&call, &rng, c, &linear_fused_schemes[s]);
             if (i % 3 == 2) /* the operators allow both at once */
                 op_arg_random(&call, &rng, c->dtype, OP_SHAPE(c->m, c->n), 0, 0);
             else
                 op_arg_none(&call);
             add_no_norm(&call);
-            linear_add_weights(&call, &rng, c, schemes[s].bits);
-            linear_add_scales(&call, &rng, c, schemes[s].bits);
+            linear_add_weights(&call, &rng, c, linear_fused_schemes[s].bits);
+            linear_add_scales(&call, &rng, c, linear_fused_schemes[s].bits);
             linear_add_bias(&call, &rng, c);
-            check(&call, c, &schemes[s], "gate");
+            check(&call, c, &linear_fused_schemes[s], "gate");
         }
 }
 
@@ -93,15 +79,15 @@ static void residual(void **state)
     test_rng rng = test_rng_seed(31);
 
     for (size_t i = 0; i < QVK__COUNT(cases); i++)
-        for (size_t s = 0; s < QVK__COUNT(schemes); s++) {
+        for (size_t s = 0; s < LINEAR_SCHEMES; s++) {
             const linear_case *c = &cases[i];
-            op_call call = op_call_begin(*state, schemes[s].op);
-            begin(&call, &rng, c, &schemes[s]);
+            op_call call = op_call_begin(*state, linear_fused_schemes[s].op);
+            begin(&call, &rng, c, &linear_fused_schemes[s]);
             op_arg_random(&call, &rng, c->dtype, OP_SHAPE(c->m, c->n), 0, 0);
             add_no_norm(&call);
             for (int up = 0; up < 3; up++)
                 op_arg_none(&call);
-            check(&call, c, &schemes[s], "residual");
+            check(&call, c, &linear_fused_schemes[s], "residual");
         }
 }
 

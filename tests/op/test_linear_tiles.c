@@ -19,11 +19,7 @@ static const linear_case cases[] = {
     {140, 70, 3072, 0, QVK_DTYPE_F32, false},
 };
 
-static const struct {
-    qvk__op op;
-    int bits;
-    bool is_int8;
-} schemes[] = {
+static const linear_scheme schemes[] = {
     {QVK__OP_ET_LINEAR_Q4GSW, 4, false},
     {QVK__OP_QVK_LINEAR_Q8GSW, 8, false},
     {QVK__OP_QVK_LINEAR_D8_Q4GSW, 4, true},

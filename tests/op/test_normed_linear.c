@@ -44,19 +44,6 @@ static const normed_case cases[] = {
     {37, 68, 64, 32, F16, F16, QVK__RMS_ROUND_STEPS, false},
 };
 
-typedef struct scheme {
-    qvk__op op;
-    int bits;
-    bool is_int8;
-} scheme;
-
-static const scheme schemes[] = {
-    {QVK__OP_QVK_FUSED_LINEAR_Q4GSW, 4, false},
-    {QVK__OP_QVK_FUSED_LINEAR_Q8GSW, 8, false},
-    {QVK__OP_QVK_FUSED_LINEAR_D8_Q4GSW, 4, true},
-    {QVK__OP_QVK_FUSED_LINEAR_D8_Q8GSW, 8, true},
-};
-
 static void add_weights(op_call *call, test_rng *rng, const normed_case *c, int bits)
 {
     const linear_case plain = {c->m, c->n, c->k, c->group, c->x, true};
@@ -87,13 +74,13 @@ static void add_rest(op_call *call, test_rng *rng, const normed_case *c, int bit
     op_arg_none(call); /* its bias */
 }
 
-static test_tolerance tolerance_of(const normed_case *c, const scheme *s)
+static test_tolerance tolerance_of(const normed_case *c, const linear_scheme *s)
 {
     return s->is_int8 ? ONE_STEP : c->x == F16 ? HALF_SUM : LINEAR_FLOAT_SUM;
 }
 
 /* `change` makes x what the case is about. */
-static void check(void *state, test_rng *rng, const normed_case *c, const scheme *s,
+static void check(void *state, test_rng *rng, const normed_case *c, const linear_scheme *s,
                   void (*change)(qvk_tensor *x), const char *name)
 {
     op_call call = op_call_begin(state, s->op);
@@ -126,8 +113,8 @@ static void normalized(void **state)
     test_rng rng = test_rng_seed(41);
 
     for (size_t i = 0; i < QVK__COUNT(cases); i++)
-        for (size_t s = 0; s < QVK__COUNT(schemes); s++)
-            check(*state, &rng, &cases[i], &schemes[s], leave, "normalized");
+        for (size_t s = 0; s < LINEAR_SCHEMES; s++)
+            check(*state, &rng, &cases[i], &linear_fused_schemes[s], leave, "normalized");
 }
 
 static void put_nan(qvk_tensor *x)
@@ -157,15 +144,16 @@ static void extremes(void **state)
     test_rng rng = test_rng_seed(42);
 
     for (size_t i = 0; i < QVK__COUNT(some); i++)
-        for (size_t s = 0; s < QVK__COUNT(schemes); s++) {
-            check(*state, &rng, &some[i], &schemes[s], put_nan, "NaN");
-            check(*state, &rng, &some[i], &schemes[s], put_infinity, "infinity");
-            check(*state, &rng, &some[i], &schemes[s], put_zeros, "zeros");
+        for (size_t s = 0; s < LINEAR_SCHEMES; s++) {
+            check(*state, &rng, &some[i], &linear_fused_schemes[s], put_nan, "NaN");
+            check(*state, &rng, &some[i], &linear_fused_schemes[s], put_infinity, "infinity");
+            check(*state, &rng, &some[i], &linear_fused_schemes[s], put_zeros, "zeros");
         }
 }
 
 /* Kernels for a GPU, "a b c". */
-static void kernels_of(void *state, test_rng *rng, const normed_case *c, const scheme *s, char out[256])
+static void kernels_of(void *state, test_rng *rng, const normed_case *c, const linear_scheme *s,
+                       char out[256])
 {
     op_call call = op_call_begin(state, s->op);
     op_values values = {0};
@@ -201,12 +189,12 @@ static void norms_take_no_dispatch_of_their_own(void **state)
     test_rng rng = test_rng_seed(43);
     char names[256];
 
-    for (size_t s = 0; s < QVK__COUNT(schemes); s++) {
-        kernels_of(*state, &rng, &row, &schemes[s], names);
+    for (size_t s = 0; s < LINEAR_SCHEMES; s++) {
+        kernels_of(*state, &rng, &row, &linear_fused_schemes[s], names);
         if (has_rows && (strchr(names, ' ') || !strstr(names, "_row")))
             fail_msg("one row: %s", names);
-        kernels_of(*state, &rng, &rows, &schemes[s], names);
-        assert_true((strstr(names, "norm_rows") != NULL) == !schemes[s].is_int8);
+        kernels_of(*state, &rng, &rows, &linear_fused_schemes[s], names);
+        assert_true((strstr(names, "norm_rows") != NULL) == !linear_fused_schemes[s].is_int8);
     }
 }
 
